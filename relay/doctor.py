@@ -1,0 +1,56 @@
+"""The doctor: what is configured, secrets masked, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from relay.errors import BadSettings
+from relay.settings import SECRET_VARIABLES, ApiKey, Settings, collect, require_production
+
+
+def examine(environ: Mapping[str, str]) -> tuple[list[str], bool]:
+    """Lines to print, and whether something is wrong."""
+    values, problems = collect(environ)
+    settings = Settings(**values)
+    lines = [describe(item.metadata["variable"], getattr(settings, item.name), environ) for item in fields(Settings)]
+    try:
+        require_production(settings)
+    except BadSettings as error:
+        problems += error.problems
+    problems += look_at_store(settings.store)
+    lines += ["", *(f"wrong: {problem}" for problem in problems)] if problems else ["", "nothing wrong"]
+    return lines, bool(problems)
+
+
+def describe(variable: str, value: Any, environ: Mapping[str, str]) -> str:
+    is_set = variable in environ or variable + "_FILE" in environ
+    origin = "set" if is_set else "default"
+    return f"{variable:26} {mask(variable, value):44} ({origin})"
+
+
+def mask(variable: str, value: Any) -> str:
+    """The value as it may be shown: of a secret only that it is there, and which keys have which rights."""
+    if value in (None, "", ()):
+        return "-"
+    if variable == "RELAY_API_KEYS":
+        return ", ".join(f"{key.name}:****:{'+'.join(sorted(key.rights))}" for key in value if isinstance(key, ApiKey))
+    if variable in SECRET_VARIABLES:
+        return f"**** ({len(value)} keys)" if isinstance(value, tuple) else "****"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def look_at_store(store: str) -> list[str]:
+    """What would keep the database from being written."""
+    if store == "memory:":
+        return ["RELAY_STORE=memory: keeps nothing over a restart: use sqlite:///PATH in production"]
+    path = Path(store.removeprefix("sqlite:///")).absolute()
+    if not path.parent.is_dir():
+        return [f"RELAY_STORE: the folder {path.parent} does not exist: make it"]
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        return [f"RELAY_STORE: {target} cannot be written: change its owner or mode"]
+    return []

@@ -1,0 +1,177 @@
+"""The feed: numbered entries, the cursors that lead back into it, and who may see what of them.
+
+`SHOW` is the table of audiences: a type that is not in it is nobody's, a field that is not picked stays here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from relay.broadcasts import State, state_as_json
+from relay.clock import iso
+from relay.errors import BadCursor
+from relay.menus import Preview, menu_as_json
+from relay.tips import Receipt, Status
+
+
+class Audience(StrEnum):
+    """Who reads: everybody in the room, the room's chat backend, the platform itself."""
+
+    VIEWER = "viewer"
+    CHAT = "chat"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry before the store has numbered it."""
+
+    model: str
+    type: str
+    at: float
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A kept entry. `n` rises over all models of one store, with gaps."""
+
+    n: int
+    model: str
+    type: str
+    at: float
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in one store's feed: everything up to `n` has been read. `epoch` names the store."""
+
+    epoch: str
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.n}"
+
+
+CURSOR = re.compile(r"([a-z0-9]{1,32})-([0-9]{1,18})")
+
+
+def read_cursor(text: str) -> Cursor:
+    """The cursor out of `Last-Event-ID` or `?after=`. Raises `BadCursor`."""
+    found = CURSOR.fullmatch(text)
+    if not found:
+        raise BadCursor(
+            f"'after' must be the id of an entry of this feed, not {ascii(text)[:60]}; leave it out to start now"
+        )
+    return Cursor(found[1], int(found[2]))
+
+
+# -- Who sees what ----------------------------------------------------------
+
+
+def _everything(body: dict[str, Any]) -> dict[str, Any]:
+    return body
+
+
+def _announcement(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Private words (a legacy `to`, or about a private tip) reach the platform only."""
+    return None if body.get("private") else _pick(body, "text", "source", "tip")
+
+
+def _tip(body: dict[str, Any]) -> dict[str, Any] | None:
+    if body["private"]:
+        return None
+    return {**_pick(body, "tip", "status", "amount", "level", "special", "seconds"), "tipper": body["shown_as"]}
+
+
+def _queue(body: dict[str, Any]) -> dict[str, Any]:
+    fields = ("tip", "tipper", "amount", "seconds", "level", "special", "external")
+    public = {
+        part: [_pick(one, *fields) for one in body[part] or () if not one.get("private")]
+        for part in ("running", "queued")
+    }
+    return public | {"waiting": body["waiting"]}
+
+
+def _toy(body: dict[str, Any]) -> dict[str, Any]:
+    """Without the toys' ids and given names."""
+    return {"on": body["on"], "list": [_pick(toy, "type", "on") for toy in body["list"] or ()]}
+
+
+def _pick(body: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: body[name] for name in names if name in body}
+
+
+Show = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+# Per type: what the public (viewers and chat) sees of the body. The platform sees all of it.
+SHOW: dict[str, Show] = {
+    "announcement": _announcement,
+    "tip": _tip,
+    "queue": _queue,
+    "toy": _toy,
+    "settings": _everything,
+    "model": lambda body: _pick(body, "online", "ready", "held"),
+}
+
+
+def show(entry: Entry, audience: Audience) -> dict[str, Any] | None:
+    """The entry's body as `audience` may see it, or None."""
+    reader = SHOW.get(entry.type)
+    if reader is None:
+        return None
+    return entry.body if audience is Audience.PLATFORM else reader(entry.body)
+
+
+def encode(epoch: str, entry: Entry, audience: Audience) -> bytes | None:
+    """The entry as JSON for one audience: `{"id", "type", "model", "at", …}`, or None where it is not theirs."""
+    body = show(entry, audience)
+    if body is None:
+        return None
+    head = {"id": str(Cursor(epoch, entry.n)), "type": entry.type, "model": entry.model, "at": iso(entry.at)}
+    return orjson.dumps(head | body)
+
+
+# -- What becomes an entry ----------------------------------------------------------
+
+# `sent` is between us and the page; the room hears of a tip when it was taken and when something came of it.
+TOLD = frozenset(Status) - {Status.SENT}
+
+
+def tip_entry(receipt: Receipt, preview: Preview | None = None) -> Draft | None:
+    """A tip's step as an entry."""
+    step, tip = receipt.timeline[-1], receipt.tip
+    if step.status not in TOLD:
+        return None
+    seen = step.evidence or {}
+    body: dict[str, Any] = {
+        "tip": tip.id,
+        "status": step.status,
+        "tipper": tip.tipper,
+        "shown_as": tip.shown,
+        "amount": tip.amount,
+        "private": tip.private,
+        "anonymous": tip.anonymous,
+        "why": step.why,
+    }
+    if preview is not None and preview.reacts:
+        body |= {"level": preview.level, "special": preview.special, "seconds": preview.seconds}
+    elif "seconds" in seen:
+        body |= {"level": seen["level"], "special": seen["special"], "seconds": seen["seconds"]}
+    return Draft(tip.model, "tip", step.at, body)
+
+
+def settings_entry(model: str, state: State, at: float) -> Draft:
+    return Draft(model, "settings", at, menu_as_json(state.menu) if state.menu else {})
+
+
+def toy_entry(model: str, state: State, at: float) -> Draft:
+    toys = state_as_json(state)["toys"]
+    return Draft(model, "toy", at, {"on": toys["on"], "list": toys["list"]})

@@ -1,0 +1,375 @@
+"""The heart: where a tip's way down and an event's way up meet.
+
+Rooms decide, the store keeps, and only then anything moves: a frame to a page, an entry to a follower. When the store
+fails under a room, the room is dropped and made anew from what was kept, as after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+
+from relay import messages
+from relay.clock import Clock, iso
+from relay.errors import (
+    AlreadySent,
+    IdReused,
+    Invalid,
+    LineFull,
+    NotUncertain,
+    UnknownModel,
+    UnknownTip,
+)
+from relay.feeds import tip_entry
+from relay.menus import preview
+from relay.messages import Close
+from relay.rooms import Room, Seat, Socket, Token
+from relay.settings import (
+    ANSWER_SECONDS_MAX,
+    LINE_TIPS_MAX,
+    OLD_PAGE_ANSWER_SECONDS_MAX,
+    Settings,
+)
+from relay.stores import Change, Kept, ModelRecord, Store
+from relay.tips import Receipt, Status, Tip
+from relay.vendors import Vendor
+
+log = structlog.get_logger()
+
+RESOLUTIONS = ("played", "replay", "skip")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of `POST /tips`."""
+
+    receipt: Receipt
+    replayed: bool
+    room: Room
+
+
+class Hub:
+    def __init__(self, store: Store, vendor: Vendor, settings: Settings, clock: Clock) -> None:
+        self.store = store
+        self.vendor = vendor
+        self.settings = settings
+        self.clock = clock
+        self._rooms: dict[str, Room] = {}
+        self._loading: dict[str, asyncio.Task[Room]] = {}
+        self._arriving: dict[str, asyncio.Lock] = {}
+        self._spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
+        self._unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
+
+    # -- rooms ----------------------------------------------------------
+
+    @property
+    def rooms(self) -> list[Room]:
+        """The rooms in memory: every model with a page or open tips, and some more."""
+        return list(self._rooms.values())
+
+    async def room(self, model: str) -> Room:
+        """A model's room. Raises `UnknownModel`, `StoreUnavailable`."""
+        room = self._rooms.get(model)
+        if room is not None:
+            return room
+        loading = self._loading.get(model)
+        if loading is None:
+            loading = self._loading[model] = asyncio.create_task(self._load(model))
+            loading.add_done_callback(lambda _: self._loading.pop(model, None))
+        return await asyncio.shield(loading)
+
+    async def _load(self, model: str) -> Room:
+        await self.store.keep(Change())  # whatever a dropped room had handed in is kept or refused by now
+        record = await self.store.model(model)
+        if record is None:
+            raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
+        room = Room.restored(record, await self.store.open_receipts(model), self.settings)
+        self._rooms[model] = room
+        if model in self._unkept_holds:
+            self._commit(room, room.hold(self.clock.now(), stop=self._unkept_holds[model], who="the relay"))
+        return room
+
+    async def save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
+        """Write a model's record, through her room where there is one."""
+        try:
+            room = await self.room(model)
+        except UnknownModel:
+            record = change(None)
+            await self.store.keep(Change(model=record))
+            return record
+        room.record = change(room.record)
+        await self._commit(room, Change(model=room.record))
+        return room.record
+
+    # -- tips going down ----------------------------------------------------------
+
+    async def deliver(self, tip: Tip) -> Delivered:
+        """Keep a tip; its way to the page begins with that. Raises `UnknownModel`, `IdReused`, `StoreUnavailable`."""
+        room = await self.room(tip.model)
+        if len(room.line.waiting) + room.pending.total() >= LINE_TIPS_MAX:
+            raise LineFull(f"{LINE_TIPS_MAX} tips wait for model '{tip.model}' already: try later", retry_after=10)
+        receipt, token = room.accept(tip, self.clock.now())
+        # The feed hears that the tip was taken, whether or not it is on its way already.
+        taken = tip_entry(replace(receipt, timeline=receipt.timeline[:1]), preview(room.state.menu, tip.amount))
+        keeping = self.store.keep(Change(new=receipt, entries=(taken,) if taken else ()))
+        keeping.add_done_callback(partial(self._accepted, room, token))
+        kept = await asyncio.shield(keeping)
+        assert kept.receipt is not None
+        if kept.replayed and not kept.receipt.tip.same_order(tip):
+            raise IdReused(
+                f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
+            )
+        current = room.line.find(tip.id)
+        return Delivered(current or kept.receipt, kept.replayed, room)
+
+    def _accepted(self, room: Room, token: Token, keeping: asyncio.Future[Kept]) -> None:
+        if keeping.cancelled() or keeping.exception() is not None:
+            room.accepted(None, token)
+            self._drop(room)
+            return
+        kept = keeping.result()
+        room.accepted(None if kept.replayed else kept.receipt, token)
+        if kept.receipt is not None and not kept.replayed:
+            self._moved(room, (kept.receipt,))
+        self._pump(room)
+
+    async def receipt(self, tip: str) -> Receipt:
+        """A tip's receipt. Raises `UnknownTip`."""
+        receipt = await self.store.receipt(tip)
+        if receipt is None:
+            raise UnknownTip(f"no tip '{tip:.128}' within the last {self.settings.retention_days} days")
+        return receipt
+
+    async def cancel(self, tip: str) -> Receipt:
+        """Take a tip back while it waits. Raises `AlreadySent` once it has left."""
+        room, receipt = await self._open(tip)
+        if receipt.status is Status.CANCELLED:
+            return receipt
+        if receipt.status is not Status.ACCEPTED:
+            raise AlreadySent(f"tip '{tip}' is {receipt.status} already: only an accepted tip can be taken back")
+        await self._commit(room, room.cancel(receipt, self.clock.now(), "the platform took it back"))
+        return await self.receipt(tip)
+
+    async def resolve(self, tip: str, choice: str, who: str) -> Receipt:
+        """Settle an uncertain tip by somebody's word: played, replay or skip."""
+        if choice not in RESOLUTIONS:
+            raise Invalid(f"'as' must be one of {', '.join(RESOLUTIONS)}, not {ascii(choice)[:60]}", field="as")
+        room, receipt = await self._open(tip)
+        if receipt.status is not Status.UNCERTAIN:
+            raise NotUncertain(f"tip '{tip}' is {receipt.status}: only an uncertain tip waits for somebody's word")
+        await self._commit(room, room.resolve(receipt, choice, self.clock.now(), who))
+        self._pump(room)
+        return await self.receipt(tip)
+
+    async def _open(self, tip: str) -> tuple[Room, Receipt]:
+        receipt = await self.receipt(tip)
+        room = await self.room(receipt.tip.model)
+        return room, room.line.find(tip) or receipt
+
+    # -- holding and stopping ----------------------------------------------------------
+
+    async def hold(self, model: str, *, stop: bool = False, cancel_waiting: bool = False, who: str) -> Room:
+        """Nothing more is sent to the page; with `stop` it also takes the vendor's script down. The page is told first:
+        what a body feels does not wait for a disk."""
+        room = await self.room(model)
+        at = self.clock.now()
+        change = room.hold(at, stop=stop, who=who)
+        if room.seat is not None:
+            room.seat.socket.tell(messages.STOP if stop else messages.HOLD)
+        self._unkept_holds[model] = room.record.stopped
+        kept = [self._commit(room, change)]
+        if cancel_waiting:
+            kept.append(self._commit(room, room.cancel_waiting(at, f"{who} stopped the toy")))
+        await asyncio.gather(*kept)
+        self._unkept_holds.pop(model, None)
+        return room
+
+    async def release(self, model: str) -> Room:
+        room = await self.room(model)
+        await self._commit(room, room.release(self.clock.now()))
+        self._unkept_holds.pop(model, None)
+        if room.seat is not None:
+            room.seat.socket.tell(messages.RELEASE)
+        self._pump(room)
+        return room
+
+    # -- the page ----------------------------------------------------------
+
+    async def arrive(
+        self,
+        model: str,
+        socket: Socket,
+        *,
+        journal: str,
+        ready: bool,
+        resumed: bool,
+        welcome: Callable[[Room, Seat], bytes],
+    ) -> tuple[Room, Seat]:
+        """A page takes the model's seat: the older page is asked for its last word and sent away, the new generation is
+        kept, then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
+        async with self._arriving.setdefault(model, asyncio.Lock()):
+            room = await self.room(model)
+            room.changing = True
+            try:
+                old = room.seat
+                if old is not None and old.journal != journal:
+                    await self._last_word(room, old)
+                at = self.clock.now()
+                seat, change = room.arrive(socket, journal, ready, resumed, at)
+                if old is not None:
+                    old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
+                await self._commit(room, change)
+            finally:
+                room.changing = False
+            socket.tell(welcome(room, seat))
+            if room.line.uncertain:
+                socket.tell(uncertain_frame(list(room.line.uncertain.values())))
+            self._pump(room)
+            log.info("page arrived", model=model, generation=seat.generation, asked=len(seat.asked))
+            return room, seat
+
+    async def _last_word(self, room: Room, old: Seat) -> None:
+        given = [tip for tip in room.line.sent if tip not in room.unwritten]
+        if not given:
+            return
+        spoken = self._spoken[room.id] = asyncio.Event()
+        old.asked = tuple(given)
+        old.socket.tell(messages.ask(given))
+        try:
+            async with asyncio.timeout(OLD_PAGE_ANSWER_SECONDS_MAX):
+                await spoken.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._spoken[room.id]
+
+    def leave(self, room: Room, seat: Seat) -> None:
+        """The page's socket is gone."""
+        if not room.broken and room.seat is seat:
+            self._commit(room, room.leave(seat, self.clock.now()))
+            log.info("page left", model=room.id, generation=seat.generation)
+
+    def acknowledge(self, room: Room, seat: Seat, frame: messages.Ack) -> None:
+        outcome = frame.outcome
+        if outcome == "duplicate":  # the journal had it already, and says how it went
+            outcome = frame.was or "played"
+        error = None if frame.error is None else frame.error[:200]
+        self._apply(room, room.acknowledge(frame.id, outcome, self.clock.now(), seat.generation, error, frame.run))
+        if not room.line.sent and room.id in self._spoken:
+            self._spoken[room.id].set()
+
+    def answer(self, room: Room, seat: Seat, answers: dict[str, str]) -> None:
+        self._apply(room, room.answer(seat, answers, self.clock.now()))
+        if room.id in self._spoken:
+            self._spoken[room.id].set()
+
+    def vendor_state(self, room: Room, seat: Seat, ready: bool, why: str | None) -> None:
+        self._apply(room, room.vendor(seat, ready, why and why[:200], self.clock.now()))
+
+    def hear(self, room: Room, seat: Seat, frame: messages.EventFrame) -> None:
+        """What the vendor said on the page, in its own words."""
+        self._apply(room, room.hear(seat, frame.n, self.vendor.read(frame.event), self.clock.now()))
+
+    # -- time ----------------------------------------------------------
+
+    async def run(self, interval: float = 0.25) -> None:
+        """Let time decide what only time can, until cancelled."""
+        while True:
+            await asyncio.sleep(interval)
+            self.tick()
+
+    def tick(self) -> None:
+        at = self.clock.now()
+        for room in self.rooms:
+            if room.due > at:
+                continue
+            seat = room.seat
+            if seat is not None and seat.asked and seat.asked_at + ANSWER_SECONDS_MAX <= at:
+                seat.socket.close(Close.HEARTBEAT_LOST, "did not answer what became of its tips")
+            self._apply(room, room.tick(at))
+
+    def forget_idle(self) -> None:
+        """Rooms with nobody and nothing in them need no memory."""
+        for room in self.rooms:
+            if room.idle and room.id not in self._arriving:
+                del self._rooms[room.id]
+        self._arriving = {model: lock for model, lock in self._arriving.items() if lock.locked()}
+
+    # -- keep first, then move ----------------------------------------------------------
+
+    def _apply(self, room: Room, change: Change) -> None:
+        if not room.broken:
+            self._commit(room, change)
+            self._pump(room)
+
+    def _pump(self, room: Room) -> None:
+        if room.line.waiting and not room.broken:
+            self._commit(room, room.pump(self.clock.now()))
+
+    def _commit(self, room: Room, change: Change) -> asyncio.Future[Kept]:
+        if change == Change():
+            done: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+            done.set_result(Kept())
+            return done
+        keeping = self.store.keep(change)
+        keeping.add_done_callback(partial(self._kept, room, change))
+        return keeping
+
+    def _kept(self, room: Room, change: Change, keeping: asyncio.Future[Kept]) -> None:
+        if keeping.cancelled() or keeping.exception() is not None:
+            self._drop(room)
+        else:
+            self._moved(room, change.moved)
+
+    def _moved(self, room: Room, moved: tuple[Receipt, ...]) -> None:
+        """What was kept is told to the page."""
+        if room.broken:
+            return
+        doubted = [one for one in moved if one.status is Status.UNCERTAIN]
+        if doubted and room.seat is not None:
+            room.seat.socket.tell(uncertain_frame(doubted))
+        at = self.clock.now()
+        for receipt in moved:
+            if receipt.status is not Status.SENT or room.line.sent.get(receipt.tip.id) != receipt:
+                continue
+            back = room.hand_over(receipt, at)
+            if back is not None:
+                self._apply(room, back)
+            elif room.seat is not None:
+                room.seat.socket.tell(
+                    messages.tip(
+                        id=receipt.tip.id,
+                        tipper=receipt.tip.shown,
+                        amount=receipt.tip.amount,
+                        ttl=receipt.expires_at - at,
+                        run=room.seat.run,
+                        at=at,
+                    )
+                )
+
+    def _drop(self, room: Room) -> None:
+        """The store failed: what this room has decided since is worth nothing."""
+        if room.broken:
+            return
+        room.broken = True
+        if room.record.held:
+            self._unkept_holds[room.id] = room.record.stopped
+        if self._rooms.get(room.id) is room:
+            del self._rooms[room.id]
+        if room.seat is not None:
+            room.seat.socket.close(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now")
+        log.error("room dropped", model=room.id, why="the store failed")
+
+
+def uncertain_frame(receipts: list[Receipt]) -> bytes:
+    """What a broadcaster is asked about: did this one play?"""
+    return messages.uncertain(
+        [
+            {"id": one.tip.id, "tipper": one.tip.shown, "amount": one.tip.amount, "at": iso(one.timeline[-1].at)}
+            for one in receipts
+        ]
+    )

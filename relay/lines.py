@@ -1,0 +1,262 @@
+"""The line: one model's open tips in their order, and what each may become next. Pure; the hub keeps and moves.
+
+Every change goes through `place`, which puts a receipt where its status belongs. Methods that decide return the
+receipts they moved, for the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from relay.evidence import Finding, Watch
+from relay.settings import NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS
+from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move
+
+Moved = list[Receipt]
+
+# What a page's journal may answer about a tip -> where that leads, and the sentence for the timeline.
+ANSWERS: dict[str, tuple[Status, str]] = {
+    "played": (Status.PLAYED, "the page's journal says it was played"),
+    "failed": (Status.FAILED, "the page's journal says the vendor's script refused it"),
+    "unseen": (Status.ACCEPTED, "the page's journal proves it was not played"),
+    "interrupted": (Status.UNCERTAIN, "the page died between the vendor's call and its end"),
+}
+
+
+class Line:
+    """Where every open tip of one model stands."""
+
+    def __init__(self, receipts: Iterable[Receipt] = (), uncertain_policy: str = "hold") -> None:
+        self.waiting: dict[str, Receipt] = {}  # accepted, by rising seq
+        self.sent: dict[str, Receipt] = {}  # given to a page, outcome unknown
+        self.uncertain: dict[str, Receipt] = {}
+        self.called: dict[str, Receipt] = {}  # played, queued or running
+        self.late: dict[str, Receipt] = {}  # no_reaction, still open for late evidence
+        self.watch = Watch()
+        self._policy = uncertain_policy
+        for receipt in receipts:
+            self._restore(receipt)
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.sent) + len(self.uncertain) + len(self.called)
+
+    def find(self, tip: str) -> Receipt | None:
+        for part in (self.sent, self.called, self.waiting, self.uncertain, self.late):
+            if tip in part:
+                return part[tip]
+        return None
+
+    def place(self, receipt: Receipt) -> None:
+        """Put a receipt where its status belongs, and tell the watch."""
+        tip = receipt.tip
+        for part in (self.waiting, self.sent, self.uncertain, self.called, self.late):
+            part.pop(tip.id, None)
+        match receipt.status:
+            case Status.ACCEPTED:
+                back = bool(self.waiting) and receipt.seq < next(reversed(self.waiting.values())).seq
+                self.waiting[tip.id] = receipt
+                if back:  # requeued: the order of acceptance is the order of the show
+                    self.waiting = dict(sorted(self.waiting.items(), key=lambda item: item[1].seq))
+                self.watch.drop(tip.id)
+            case Status.SENT:
+                self.sent[tip.id] = receipt
+                self.watch.add(tip.id, tip.shown, tip.amount)
+            case Status.UNCERTAIN:
+                self.uncertain[tip.id] = receipt
+                self.watch.drop(tip.id)
+            case Status.PLAYED | Status.QUEUED | Status.RUNNING:
+                self.called[tip.id] = receipt
+            case Status.NO_REACTION:
+                self.late[tip.id] = receipt
+                self.watch.demote(tip.id)
+            case _:
+                self.watch.drop(tip.id)
+
+    # -- decisions ----------------------------------------------------------
+
+    def send_next(self, at: float, generation: int, journal: str) -> Receipt | None:
+        """The first waiting tip, on its way to a page; or that tip, expired. None when nobody waits."""
+        first = next(iter(self.waiting.values()), None)
+        if first is None:
+            return None
+        if first.expires_at <= at:
+            return self._move(first, Status.EXPIRED, at, "its time ran out before it could be played")
+        return self._move(first, *sent_to(generation, at), generation=generation, journal=journal)
+
+    def acknowledge(self, tip: str, outcome: str, at: float, generation: int, error: str | None = None) -> Moved:
+        """A page's word about a tip. A page that is not the newest still proves that something was played."""
+        receipt = self.find(tip)
+        if receipt is None:
+            return []
+        evidence: dict[str, Any] = {"ack": outcome, "generation": generation}
+        match outcome:
+            case "played" | "failed":
+                status = Status.PLAYED if outcome == "played" else Status.FAILED
+                why = (
+                    "the page called the vendor's script"
+                    if outcome == "played"
+                    else f"the vendor's script refused: {error}"
+                )
+                return self._prove(receipt, status, at, why, evidence)
+            case "interrupted":
+                status, why = ANSWERS["interrupted"]
+                return self._prove(receipt, status, at, why, evidence)
+            case "not_ready" | "stale" if receipt.generation == generation:
+                why = "the page proves it was not played: " + ("not ready" if outcome == "not_ready" else "too late")
+                moved = self._prove(receipt, Status.ACCEPTED, at, why, evidence)
+                if outcome == "stale" and moved:
+                    moved.append(self._move(moved[-1], Status.EXPIRED, at, "its time ran out on the way to the page"))
+                return moved
+            case _:
+                return []
+
+    def answer(self, answers: Mapping[str, str], asked: Iterable[str], at: float, generation: int) -> Moved:
+        """A journal's answers about the tips a page was asked for. What it leaves out, it does not know."""
+        moved: Moved = []
+        for tip in asked:
+            receipt = self.find(tip)
+            answer = answers.get(tip, "left out")
+            status, why = ANSWERS.get(answer, (Status.UNCERTAIN, f"the page's journal answers '{answer:.20}'"))
+            if receipt is not None:
+                moved += self._prove(receipt, status, at, why, {"journal": answer[:20], "generation": generation})
+        return moved
+
+    def doubt(self, receipts: Iterable[Receipt], at: float, why: str) -> Moved:
+        """Nothing can tell whether these were played."""
+        return [one for receipt in list(receipts) for one in self._prove(receipt, Status.UNCERTAIN, at, why, None)]
+
+    def resolve(self, receipt: Receipt, choice: str, at: float, who: str) -> Moved:
+        """Somebody's word about an uncertain tip: played, replay or skip."""
+        status = {"played": Status.PLAYED, "replay": Status.ACCEPTED, "skip": Status.CANCELLED}[choice]
+        moved = self._move(receipt, status, at, f"{who} says: {choice}")
+        if status is Status.ACCEPTED:
+            moved = replace(moved, expires_at=at + receipt.tip.expires_in)
+            self.place(moved)
+        return [moved]
+
+    def cancel(self, receipt: Receipt, at: float, why: str) -> Receipt:
+        return self._move(receipt, Status.CANCELLED, at, why)
+
+    def found(self, findings: Iterable[Finding], at: float) -> Moved:
+        """The vendor's words, as `Watch` reads them."""
+        moved: Moved = []
+        for finding in findings:
+            receipt = self.find(finding.tip)
+            if receipt is None:
+                continue
+            if receipt.status in (Status.SENT, Status.UNCERTAIN):  # the event overtook the acknowledgement
+                receipt = self._move(receipt, Status.PLAYED, at, "the vendor speaks of it", finding.evidence)
+                moved.append(receipt)
+            if finding.status in LIFE[receipt.status]:
+                moved.append(self._move(receipt, finding.status, at, finding.why, finding.evidence))
+        return moved
+
+    def release(self, held_since: float, at: float) -> Moved:
+        """Waiting tips do not age while they are on hold."""
+        moved: Moved = []
+        for receipt in list(self.waiting.values()):
+            until = receipt.expires_at + at - max(held_since, receipt.accepted_at)
+            moved.append(extend(receipt, until, at, "the hold has ended; its time goes on"))
+            self.waiting[receipt.tip.id] = moved[-1]
+        return moved
+
+    # -- what only time decides ----------------------------------------------------------
+
+    def tick(self, at: float, *, held: bool, grace: float, busy_until: float, settle: float) -> Moved:
+        """Deadlines that have passed. `busy_until`: until when the vendor's queue explained a missing reaction."""
+        moved: Moved = []
+        if not held:
+            late = [one for one in self.waiting.values() if one.expires_at <= at]
+            moved += [self._move(one, Status.EXPIRED, at, "its time ran out before it could be played") for one in late]
+        silent = [one for one in self.sent.values() if one.expires_at + SENT_GRACE_SECONDS <= at]
+        moved += self.doubt(silent, at, "its time is over and the page it was sent to has not spoken of it")
+        moved += self.found(self.watch.tick(at, settle), at)
+        for receipt in list(self.called.values()):
+            since = max(receipt.timeline[-1].at, busy_until)
+            if receipt.status is Status.PLAYED and since + grace <= at:
+                moved.append(self._move(receipt, Status.NO_REACTION, at, f"no word from the vendor for {grace:g} s"))
+            elif receipt.status is Status.RUNNING and receipt.timeline[-1].at + ran(receipt) + grace <= at:
+                moved.append(
+                    self._move(receipt, Status.DONE, at, "the vendor showed it running; its time is long over")
+                )
+        for receipt in list(self.late.values()):
+            if receipt.timeline[-1].at + NO_REACTION_WATCH_SECONDS <= at:
+                del self.late[receipt.tip.id]
+                self.watch.drop(receipt.tip.id)
+        return moved
+
+    def due_of(self, receipt: Receipt, *, held: bool, grace: float) -> float:
+        """When `tick` may have something to decide about a receipt; infinity when it does not wait for time."""
+        at = receipt.timeline[-1].at
+        match receipt.status:
+            case Status.ACCEPTED if not held:
+                return receipt.expires_at
+            case Status.SENT:
+                return receipt.expires_at + SENT_GRACE_SECONDS
+            case Status.PLAYED:
+                return at + grace
+            case Status.RUNNING:
+                return at + ran(receipt) + grace
+            case Status.NO_REACTION:
+                return at + NO_REACTION_WATCH_SECONDS
+            case _:
+                return float("inf")
+
+    def next_due(self, *, held: bool, grace: float, settle: float) -> float:
+        """When `tick` may have something to decide about any of them."""
+        parts = (self.waiting, self.sent, self.called, self.late)
+        times = [self.due_of(one, held=held, grace=grace) for part in parts for one in part.values()]
+        settled = self.watch.next_due(settle)
+        return min(times if settled is None else [*times, settled], default=float("inf"))
+
+    # -- inside ----------------------------------------------------------
+
+    def _move(
+        self,
+        receipt: Receipt,
+        status: Status,
+        at: float,
+        why: str,
+        evidence: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> Receipt:
+        moved = move(receipt, status, at, why, evidence, **changes)
+        self.place(moved)
+        return moved
+
+    def _prove(self, receipt: Receipt, status: Status, at: float, why: str, evidence: dict[str, Any] | None) -> Moved:
+        """Evidence about a tip whose outcome is open: nothing where it is known already."""
+        moved: Moved = []
+        if receipt.status is Status.ACCEPTED and status in (Status.PLAYED, Status.FAILED):
+            # Put back into the line by somebody's word, and now its first page speaks after all.
+            receipt = self._move(receipt, Status.SENT, at, "an earlier page speaks of it")
+            moved.append(receipt)
+        if receipt.status not in (Status.SENT, Status.UNCERTAIN) or status not in LIFE[receipt.status]:
+            return moved
+        moved.append(self._move(receipt, status, at, why, evidence))
+        if status is Status.UNCERTAIN and self._policy != "hold":
+            moved += self.resolve(moved[-1], self._policy, at, "the setting RELAY_UNCERTAIN")
+        return moved
+
+    def _restore(self, receipt: Receipt) -> None:
+        tip, last = receipt.tip, receipt.timeline[-1]
+        self.place(receipt)
+        if receipt.status is Status.PLAYED:
+            self.watch.add(tip.id, tip.shown, tip.amount)
+        elif receipt.status in WATCHED:
+            running = receipt.status is Status.RUNNING
+            seconds = (last.evidence or {}).get("seconds")
+            self.watch.restore(tip.id, tip.shown, tip.amount, running=running, since=last.at, seconds=seconds)
+
+
+def sent_to(generation: int, at: float) -> tuple[Status, float, str, dict[str, Any]]:
+    """The step that gives a tip to a page."""
+    return Status.SENT, at, "given to the page", {"generation": generation}
+
+
+def ran(receipt: Receipt) -> float:
+    """How long the vendor said the reaction takes, in seconds."""
+    seconds = (receipt.timeline[-1].evidence or {}).get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0

@@ -1,0 +1,94 @@
+"""What each amount does: the model's own settings, and the answer to "what will my tip do?"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """An inclusive range of tokens and what the toy does for it."""
+
+    level: int
+    min: int
+    max: int | None  # None: open-ended
+    seconds: float | None
+    vibrate: int | None  # 0 to 20
+    rotate: int | None  # 0 to 20
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """One exact amount (a range for `giveControl`) with a pattern of its own."""
+
+    name: str
+    tokens: int
+    seconds: float | None
+    tokens_max: int | None = None  # None: `tokens` exactly
+    enabled: bool = True
+
+    def takes(self, amount: int) -> bool:
+        return self.enabled and self.tokens <= amount <= (self.tokens if self.tokens_max is None else self.tokens_max)
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A model's settings, cleaned: numbers are numbers, levels in their order."""
+
+    levels: tuple[Level, ...] = ()
+    specials: tuple[Special, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a tip of some amount will do, as far as the settings tell. `reacts` is None when they are not known."""
+
+    reacts: bool | None
+    level: int | None = None
+    special: str | None = None
+    seconds: float | None = None
+
+
+def preview(menu: Menu | None, amount: int) -> Preview:
+    """Enabled special first, then the lowest-numbered level that covers the amount, else no reaction (facts.md H35)."""
+    if menu is None:
+        return Preview(None)
+    for special in menu.specials:
+        if special.takes(amount):
+            return Preview(True, special=special.name, seconds=special.seconds)
+    for level in sorted(menu.levels, key=lambda one: one.level):
+        if level.min <= amount and (level.max is None or amount <= level.max):
+            return Preview(True, level=level.level, seconds=level.seconds)
+    return Preview(False)
+
+
+def menu_as_json(menu: Menu) -> dict[str, Any]:
+    """The `levels` and `specials` of design section 8."""
+    return {
+        "levels": [
+            {
+                "level": one.level,
+                "min": one.min,
+                "max": one.max,
+                "seconds": one.seconds,
+                "vibrate": one.vibrate,
+                "rotate": one.rotate,
+            }
+            for one in menu.levels
+        ],
+        "specials": {
+            one.name: {"tokens": one.tokens, "seconds": one.seconds}
+            | ({} if one.tokens_max is None else {"tokens_max": one.tokens_max})
+            | ({} if one.enabled else {"enabled": False})
+            for one in menu.specials
+        },
+    }
+
+
+def menu_from_json(data: dict[str, Any]) -> Menu:
+    """The menu out of what `menu_as_json` made: how a store keeps it."""
+    return Menu(
+        tuple(Level(**one) for one in data["levels"]),
+        tuple(Special(name=name, **one) for name, one in data["specials"].items()),
+    )

@@ -1,0 +1,67 @@
+"""Models: registered with the vendor once, and what their pages need to begin."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from weakref import WeakValueDictionary
+
+from relay.clock import Clock
+from relay.errors import Invalid, UnknownModel
+from relay.hub import Hub
+from relay.names import clean_name
+from relay.stores import ModelRecord, Store
+from relay.tips import read_model_id, shown
+from relay.vault import Vault
+from relay.vendors import Vendor
+
+
+class Models:
+    """Registers models; concurrent registrations of one model make one call to the vendor."""
+
+    def __init__(self, hub: Hub, store: Store, vendor: Vendor, vault: Vault, clock: Clock) -> None:
+        self._hub = hub
+        self._store = store
+        self._vendor = vendor
+        self._vault = vault
+        self._clock = clock
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def register(self, model: str, name: object, *, renew: bool = False) -> tuple[ModelRecord, bool]:
+        """The model's record, and whether it is new. Asks the vendor only for a token that is missing, or to `renew`.
+
+        Raises `Invalid`, `VendorRefused`, `VendorUnavailable`, `StoreUnavailable`.
+        """
+        model = read_model_id(model)
+        cleaned = clean_name(name) if isinstance(name, str) else ""
+        if name is not None and not cleaned:
+            raise Invalid(f"'name' must be the model's name with at least one visible character, not {shown(name)}")
+        lock = self._locks.setdefault(model, asyncio.Lock())
+        async with lock:
+            standing = await self._store.model(model)
+            token = standing.token if standing else None
+            if token is None or renew:
+                fresh = await self._vendor.register(model, cleaned or (standing.name if standing else model))
+                token = token if fresh is None else self._vault.seal(fresh)
+
+            def change(record: ModelRecord | None) -> ModelRecord:
+                if record is None:
+                    return ModelRecord(model, cleaned or model, self._clock.now(), token)
+                return replace(record, name=cleaned or record.name, token=token)
+
+            return await self._hub.save(model, change), standing is None
+
+    async def record(self, model: str) -> ModelRecord:
+        """Raises `UnknownModel`."""
+        record = await self._store.model(model)
+        if record is None:
+            raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
+        return record
+
+    def script_url(self, record: ModelRecord) -> str | None:
+        """The vendor's script, for the model's own page only; None where the vendor gave no token."""
+        return None if record.token is None else self._vendor.script_url(self._vault.open(record.token))
+
+    def settings_url(self, record: ModelRecord) -> str | None:
+        """The vendor's settings page, for the model's own eyes only."""
+        return None if record.token is None else self._vendor.settings_url(self._vault.open(record.token))

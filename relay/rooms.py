@@ -1,0 +1,355 @@
+"""Rooms: one model as the relay holds her in memory: her page, her line of tips, what is known of her broadcast.
+
+A room decides; it keeps nothing and sends nothing. Each method takes what happened and returns the `Change` it makes;
+the hub has it kept and then moves (design section 3).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from relay.announcements import announce, pass_on
+from relay.broadcasts import State, doubted, fold, reaction_as_json, state_as_json
+from relay.clock import iso
+from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen
+from relay.feeds import Draft, settings_entry, tip_entry, toy_entry
+from relay.lines import Line, sent_to
+from relay.menus import menu_as_json, menu_from_json, preview
+from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, Settings
+from relay.stores import Change, ModelRecord
+from relay.tips import Receipt, Status, Tip, accept, move
+from relay.vendors import Reading
+
+
+class Socket(Protocol):
+    """The relay's end of a page's socket. Both calls return at once."""
+
+    def tell(self, frame: bytes) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """The page that acts for a model: the newest generation's."""
+
+    socket: Socket
+    generation: int
+    journal: str
+    ready: bool = False  # the vendor's script takes tips
+    why: str | None = None  # why it does not
+    run: int = 1  # rises when the page turned a tip away: what was sent before is turned away too
+    heard: int = 0  # the newest event's number
+    asked: tuple[str, ...] = ()  # tips the page has to speak of before it gets new ones
+    asked_at: float = 0.0
+    hidden: bool = False
+
+
+# A tip that is being kept as given to a page already: that page's generation and run. None: kept as waiting.
+Token = tuple[int, int] | None
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    record: ModelRecord
+    settings: Settings
+    line: Line
+    state: State = field(default_factory=State)
+    seat: Seat | None = None
+    changing: bool = False  # a page is being replaced: nothing is sent
+    since: float | None = None  # when the page came
+    left_at: float | None = None  # when the last page went
+    busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
+    due: float = float("inf")  # when `tick` is next needed
+    pending: Counter[Token] = field(default_factory=Counter)  # accepted tips the store has not answered for yet
+    unwritten: dict[str, Token] = field(default_factory=dict)  # sent tips whose frame has not been written yet
+    broken: bool = False  # the store failed under it: what is kept counts, a new room is made of that
+    shown: dict[str, Any] = field(default_factory=dict)  # the last `model` entry's body
+    queue_view: dict[str, Any] = field(default_factory=lambda: {"running": None, "queued": None, "waiting": None})
+
+    @classmethod
+    def restored(cls, record: ModelRecord, receipts: Iterable[Receipt], settings: Settings) -> Room:
+        room = cls(record, settings, Line(receipts, settings.uncertain))
+        if record.menu is not None:
+            room.state = State(menu=menu_from_json(record.menu))
+        room.due = room._next_due()
+        return room
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def idle(self) -> bool:
+        return self.seat is None and not self.changing and not self.line and not self.line.late and not self.pending
+
+    # -- tips going down ----------------------------------------------------------
+
+    @property
+    def token(self) -> Token:
+        """The page that would take a tip right now; None when it has to wait."""
+        seat = self.seat
+        if seat is None or not seat.ready or seat.asked or self.changing or self.record.held:
+            return None
+        token = (seat.generation, seat.run)
+        if any(other is not None and other != token for other in self.pending):
+            return None  # tips from before the page turned one away come back into the line first
+        return token if len(self.line.sent) + self.pending[token] < FLIGHT_TIPS_MAX else None
+
+    def accept(self, tip: Tip, at: float) -> tuple[Receipt, Token]:
+        """The receipt of a tip just taken: on its way at once where a page is free and nobody waits."""
+        receipt = accept(tip, at)
+        token = None if self.line.waiting or self.pending[None] else self.token
+        if token is not None:
+            assert self.seat is not None
+            receipt = move(receipt, *sent_to(token[0], at), generation=token[0], journal=self.seat.journal)
+        self.pending[token] += 1
+        return receipt, token
+
+    def accepted(self, receipt: Receipt | None, token: Token) -> None:
+        """The store has answered: `receipt` is what it kept of the tip, None: nothing."""
+        self.pending -= Counter([token])
+        if receipt is None:
+            return
+        self.line.place(receipt)
+        self._schedule([receipt])
+        if token is not None:
+            self.unwritten[receipt.tip.id] = token
+
+    def hand_over(self, receipt: Receipt, at: float) -> Change | None:
+        """The store has kept that a tip is given to a page. None: write the frame now. Else the tip goes back into the
+        line: its page left or turned away before anything was written, so nobody can have played it."""
+        token = self.unwritten.pop(receipt.tip.id, None)
+        seat = self.seat
+        if seat is not None and token == (seat.generation, seat.run) and not self.record.held and not self.changing:
+            return None
+        back = move(receipt, Status.ACCEPTED, at, "its page left or turned away before it was handed over")
+        self.line.place(back)
+        return self._moved([back], at)
+
+    def pump(self, at: float) -> Change:
+        """Waiting tips that may go now, in their order."""
+        moved: list[Receipt] = []
+        while self.line.waiting and (token := self.token) is not None:
+            assert self.seat is not None
+            receipt = self.line.send_next(at, token[0], self.seat.journal)
+            if receipt is None:
+                break
+            moved.append(receipt)
+            if receipt.status is Status.SENT:
+                self.unwritten[receipt.tip.id] = token
+        return self._moved(moved, at)
+
+    def acknowledge(
+        self, tip: str, outcome: str, at: float, generation: int, error: str | None, run: int | None
+    ) -> Change:
+        seat = self.seat
+        turned = outcome == "not_ready" and seat is not None and seat.generation == generation
+        if turned and seat is not None and run in (None, seat.run):
+            # The shim turns away everything of this run, so that no later tip overtakes.
+            seat.run += 1
+            seat.ready, seat.why = False, "turned a tip away"
+        return self._moved(self.line.acknowledge(tip, outcome, at, generation, error), at)
+
+    def cancel(self, receipt: Receipt, at: float, why: str) -> Change:
+        return self._moved([self.line.cancel(receipt, at, why)], at)
+
+    def resolve(self, receipt: Receipt, choice: str, at: float, who: str) -> Change:
+        return self._moved(self.line.resolve(receipt, choice, at, who), at)
+
+    # -- the page ----------------------------------------------------------
+
+    def arrive(self, socket: Socket, journal: str, ready: bool, resumed: bool, at: float) -> tuple[Seat, Change]:
+        """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
+        moved: list[Receipt] = []
+        if not resumed:
+            moved += self.line.found(self.line.watch.end(self.left_at or at, "the page was reloaded"), at)
+            self.state = replace(self.state, running=(), queued=(), waiting=None)
+        given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
+        lost = [one for one in given if one.journal != journal]
+        moved += self.line.doubt(lost, at, "sent to a page in another browser, which did not say what became of it")
+        heard = self.seat.heard if resumed and self.seat is not None else 0
+        self.record = replace(self.record, generation=self.record.generation + 1)
+        ask = [one.tip.id for one in given if one.journal == journal]
+        ask += [one.tip.id for one in self.line.uncertain.values() if one.journal == journal]
+        self.seat = Seat(socket, self.record.generation, journal, ready, heard=heard, asked=tuple(ask), asked_at=at)
+        if ask:
+            self.due = min(self.due, at + ANSWER_SECONDS_MAX)
+        self.state, self.since, self.left_at = doubted(self.state), at, None
+        return self.seat, self._moved(moved, at, model=self.record)
+
+    def leave(self, seat: Seat, at: float) -> Change:
+        """The page's socket is gone. An older page's end means nothing (facts.md H16)."""
+        if self.seat is not seat:
+            return Change()
+        self.seat, self.left_at, self.since = None, at, None
+        self.state = doubted(self.state)
+        self.due = min(self.due, at + self.settings.reaction_grace)
+        return self._moved([], at)
+
+    def answer(self, seat: Seat, answers: dict[str, str], at: float) -> Change:
+        """The page's journal has spoken. Also counts where the page was replaced meanwhile."""
+        asked = seat.asked or tuple(answers)
+        seat.asked = ()
+        moved = self.line.answer({tip: answers[tip] for tip in answers}, asked, at, seat.generation)
+        return self._moved(moved, at)
+
+    def vendor(self, seat: Seat, ready: bool, why: str | None, at: float) -> Change:
+        seat.ready, seat.why = ready, why
+        return self._moved([], at)
+
+    def hold(self, at: float, *, stop: bool, who: str) -> Change:
+        """Nothing is sent from now on. With `stop` the vendor's script was taken down too, and its queue with it."""
+        record = replace(
+            self.record, held=True, stopped=self.record.stopped or stop, held_since=self.record.held_since or at
+        )
+        if record == self.record:
+            return Change()
+        said = "stopped" if stop else "held"
+        self.record = record
+        moved: list[Receipt] = []
+        if stop:
+            moved = self.line.found(self.line.watch.end(at, f"{who} stopped the toy"), at)
+            self.state = replace(self.state, running=(), queued=(), waiting=None)
+        return self._moved(moved, at, announce(self.id, record.name, said, at), model=record)
+
+    def cancel_waiting(self, at: float, why: str) -> Change:
+        return self._moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)
+
+    def release(self, at: float) -> Change:
+        if not self.record.held:
+            return Change()
+        moved = self.line.release(self.record.held_since or at, at)  # their time goes on; the feed need not know
+        self.record = replace(self.record, held=False, stopped=False, held_since=None)
+        said = announce(self.id, self.record.name, "released", at)
+        return self._moved(moved, at, said, model=self.record)
+
+    # -- events going up ----------------------------------------------------------
+
+    def hear(self, seat: Seat, n: int, reading: Reading, at: float) -> Change:
+        """One event of the page: into the state, the receipts and the feed."""
+        event, before = reading.event, self.state
+        if seat is not self.seat or (n and n <= seat.heard):
+            return Change()
+        seat.heard = max(seat.heard, n)
+        self.state = after = fold(before, event, len(reading.anomalies))
+        moved: list[Receipt] = []
+        entries: list[Draft] = []
+        record: ModelRecord | None = None
+        match event:
+            case Message():
+                entries.append(self._pass_on(event, at))
+            case ToysSeen() if (before.toys, before.toys_on) != (after.toys, after.toys_on):
+                entries.append(toy_entry(self.id, after, at))
+                if after.toys_on is not None and before.toys_on is not after.toys_on:
+                    word = "toy_on" if after.toys_on else "toy_off"
+                    entries.append(announce(self.id, self.record.name, word, at))
+            case SettingsSeen(menu) if menu != before.menu:
+                entries.append(settings_entry(self.id, after, at))
+                self.record = record = replace(self.record, menu=menu_as_json(menu))
+            case QueueSeen():
+                running, queued = after.running or (), after.queued or ()
+                moved = self.line.found(self.line.watch.see(running, queued, after.waiting or 0, at), at)
+            case RunningSeen(running) if running is not None:
+                moved = self.line.found(self.line.watch.see_running(running, at), at)
+            case _:
+                pass
+        if isinstance(event, QueueSeen | RunningSeen):
+            entries += self._queue_entry(at)
+            self.busy_until = at
+            self.due = min(self.due, at + SETTLE_SECONDS)
+        return self._moved(moved, at, *entries, model=record)
+
+    def _pass_on(self, message: Message, at: float) -> Draft:
+        """The vendor speaks of a tip by the name it was given. About a private tip it does not speak in public (H7)."""
+        named = [one.tip for one in self.line.called.values() if one.tip.shown and one.tip.shown in message.text]
+        private = bool(named) and all(tip.private for tip in named)
+        about = next((tip.id for tip in named if tip.private == private), None)
+        return pass_on(self.id, message, at, about, private)
+
+    def _queue_entry(self, at: float) -> list[Draft]:
+        running, queued = self.state.running or (), self.state.queued or ()
+        tips = self.line.watch.tips_of((*running, *queued))
+        seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
+        for one, tip in zip(seen, tips, strict=True):
+            receipt = self.line.find(tip) if tip else None
+            if receipt is not None and receipt.tip.private:
+                one["private"] = True
+        view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": self.state.waiting}
+        if view == self.queue_view:
+            return []
+        self.queue_view = view
+        return [Draft(self.id, "queue", at, view)]
+
+    # -- time ----------------------------------------------------------
+
+    def tick(self, at: float) -> Change:
+        """What only time decides. Cheap to call early."""
+        grace, held = self.settings.reaction_grace, self.record.held
+        if self.state.vendor_busy and self.seat is not None:
+            self.busy_until = at
+        moved = self.line.tick(at, held=held, grace=grace, busy_until=self.busy_until, settle=SETTLE_SECONDS)
+        if self.seat is None and self.left_at is not None and self.left_at + grace <= at:
+            moved += self.line.found(self.line.watch.end(self.left_at, "the page left"), at)
+        self.due = max(self._next_due(), at + 0.2)
+        return self._moved(moved, at)
+
+    def _next_due(self) -> float:
+        due = self.line.next_due(held=self.record.held, grace=self.settings.reaction_grace, settle=SETTLE_SECONDS)
+        leaving = float("inf") if self.left_at is None else self.left_at + self.settings.reaction_grace
+        return min(due, leaving if self.line.called else float("inf"))
+
+    # -- what it all makes ----------------------------------------------------------
+
+    def _schedule(self, receipts: Iterable[Receipt]) -> None:
+        grace, held = self.settings.reaction_grace, self.record.held
+        for receipt in receipts:
+            self.due = min(self.due, self.line.due_of(receipt, held=held, grace=grace))
+
+    def _moved(self, moved: list[Receipt], at: float, *entries: Draft, model: ModelRecord | None = None) -> Change:
+        """The change: receipts moved, their entries, and the `model` entry where that picture changed."""
+        self._schedule(moved)
+        drafts = [*entries, *(draft for one in moved if (draft := tip_entry(one)) is not None)]
+        shown = {
+            "online": self.seat is not None,
+            "ready": self.seat is not None and self.seat.ready,
+            "held": self.record.held,
+            "generation": self.record.generation,
+        }
+        if shown != self.shown:
+            self.shown = shown
+            drafts.append(Draft(self.id, "model", at, shown))
+        # A tip that took two steps at once is written once, with both in its timeline.
+        newest = tuple({one.tip.id: one for one in moved}.values())
+        return Change(moved=newest, entries=tuple(drafts), model=model)
+
+    def as_json(self) -> dict[str, Any]:
+        """Design section 8."""
+        seat = self.seat
+        return {
+            "model": self.id,
+            "name": self.record.name,
+            "online": seat is not None,
+            "ready": seat is not None and seat.ready,
+            "why": seat.why if seat is not None and not seat.ready else None,
+            "held": self.record.held,
+            "stopped": self.record.stopped,
+            "generation": self.record.generation,
+            "since": None if self.since is None else iso(self.since),
+            **state_as_json(self.state),
+            "queue": {"fresh": self.state.queue_fresh, **self.queue_view, "line": len(self.line.waiting)},
+            "tips": {"open": len(self.line), "uncertain": len(self.line.uncertain)},
+        }
+
+    def page_as_json(self) -> dict[str, Any]:
+        """What the answer to `POST /tips` says about the page."""
+        seat = self.seat
+        ready = seat is not None and seat.ready and not self.record.held
+        return {"online": seat is not None, "ready": ready, "toys": self.state.toys_on}
+
+    def preview(self, amount: int) -> dict[str, Any]:
+        found = preview(self.state.menu, amount)
+        return {"reacts": found.reacts, "level": found.level, "special": found.special, "seconds": found.seconds}

@@ -1,0 +1,253 @@
+"""Every setting and every limit, from the environment.
+
+`RELAY_X_FILE` reads `RELAY_X` from a file, for any variable. Wrong or missing values are all named at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from relay.errors import BadSettings
+
+RIGHTS = frozenset({"tips", "models", "feed", "accounts"})
+
+# Limits that are part of the contract, or that nobody has had reason to move.
+TIP_BODY_BYTES_MAX = 64 * 1024
+BATCH_BODY_BYTES_MAX = 8 * 1024 * 1024
+BATCH_TIPS_MAX = 1000
+TIP_ID_LENGTH_MAX = 128
+MODEL_ID_LENGTH_MAX = 128
+AMOUNT_MAX = 2**53 - 1  # what a JavaScript number still counts exactly
+EXPIRES_IN_SECONDS_MAX = 24 * 3600
+LINE_TIPS_MAX = 10_000  # tips waiting for one model
+FLIGHT_TIPS_MAX = 16  # tips on their way to one page, not acknowledged yet
+FRAME_BYTES_MAX = 64 * 1024  # from the page
+FRAMES_PER_SECOND_MAX = 200  # from one page, after a burst of twice as many
+HELLO_SECONDS_MAX = 10
+ANSWER_SECONDS_MAX = 10  # for the page to answer what it was asked
+OLD_PAGE_ANSWER_SECONDS_MAX = 0.7  # for a page that is being replaced
+SENT_GRACE_SECONDS = 30  # past its deadline, before a sent tip nobody speaks of is uncertain
+SETTLE_SECONDS = 3  # a tip gone from the vendor's queue may still show up as running (facts.md H28)
+TICKET_SECONDS = 300  # a page's ticket, until it is first used
+FEED_TICKET_SECONDS = 3600  # a reader's, to connect with
+RESUME_SECONDS = 24 * 3600
+FOLLOWER_ENTRIES_MAX = 1000  # entries waiting for one slow reader
+HISTORY_ENTRIES_MAX = 10_000  # entries read back for one reader in one go
+PAGE_RECEIPTS_MAX = 1000
+UNKNOWN_EVENTS_KEPT = 20
+NO_REACTION_WATCH_SECONDS = 600  # late evidence for a tip without reaction still counts so long
+
+
+def setting(variable: str, doc: str, read: Callable[[str], Any] = str, default: Any = MISSING) -> Any:
+    metadata = {"variable": variable, "doc": doc, "read": read}
+    if default is MISSING:
+        return field(metadata=metadata)
+    if callable(default):
+        return field(metadata=metadata, default_factory=default)
+    return field(metadata=metadata, default=default)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A backend's key. `rights` is a subset of `RIGHTS`."""
+
+    name: str
+    key: str = field(repr=False)
+    rights: frozenset[str] = RIGHTS
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 30 * 86400:
+        raise ValueError("must be between 0 and 2592000 seconds")
+    return value
+
+
+def _number(low: float, high: float) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low:g} and {high:g}")
+        return value
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    keys = _list(text)
+    if any(len(key) < 32 for key in keys):
+        raise ValueError("each key must have at least 32 characters; 'relay keys' makes good ones")
+    return keys
+
+
+def _encryption_keys(text: str) -> tuple[str, ...]:
+    keys = _list(text)
+    if any(not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key) for key in keys):
+        raise ValueError("each key must be 32 bytes in url-safe base64; 'relay keys' makes good ones")
+    return keys
+
+
+def _api_keys(text: str) -> tuple[ApiKey, ...]:
+    keys = []
+    for part in _list(text):
+        name, _, rest = part.partition(":")
+        key, _, rights = rest.partition(":")
+        wanted = frozenset(rights.split("+")) if rights else RIGHTS
+        if not name or len(key) < 16:
+            raise ValueError("must be 'name:key' or 'name:key:right+right', each key at least 16 characters")
+        if wanted - RIGHTS:
+            raise ValueError(f"the rights of '{name}' must be among {', '.join(sorted(RIGHTS))}")
+        keys.append(ApiKey(name, key, wanted))
+    return tuple(keys)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.rstrip("/").lower() for part in _list(text))
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/]+", origin):
+            raise ValueError(f"'{origin}' is not an origin; write 'https://host' or 'https://host:port'")
+    return origins
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://\S+", text):
+        raise ValueError("must be an http(s) URL")
+    return text.rstrip("/")
+
+
+def _store(text: str) -> str:
+    if text != "memory:" and not (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
+        raise ValueError("must be 'sqlite:///PATH' or 'memory:'")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator can set. Secrets do not show in `repr`."""
+
+    secrets: tuple[str, ...] = setting("RELAY_SECRETS", "signing keys for tickets, newest first", _secrets, ())
+    encryption_keys: tuple[str, ...] = setting(
+        "RELAY_ENCRYPTION_KEYS", "keys for vendor tokens at rest, newest first", _encryption_keys, ()
+    )
+    api_keys: tuple[ApiKey, ...] = setting("RELAY_API_KEYS", "backends: name:key[:right+right], …", _api_keys, ())
+    origins: tuple[str, ...] = setting("RELAY_ORIGINS", "origins whose pages may connect", _origins, ())
+    store: str = setting("RELAY_STORE", "sqlite:///PATH or memory:", _store, "sqlite:///relay.db")
+    public_url: str | None = setting("RELAY_PUBLIC_URL", "how browsers reach the relay", _url, None)
+    host: str = setting("RELAY_HOST", "address to listen on", str, "127.0.0.1")
+    port: int = setting("RELAY_PORT", "port to listen on; PORT counts too; 0 picks one", _number(0, 65535), 8000)
+    tip_ttl: float = setting("RELAY_TIP_TTL", "seconds a tip may wait for its page", _seconds, 120.0)
+    reaction_grace: float = setting(
+        "RELAY_REACTION_GRACE", "seconds a played tip waits for vendor evidence", _seconds, 60.0
+    )
+    uncertain: str = setting(
+        "RELAY_UNCERTAIN", "what to do with uncertain tips", _one_of("hold", "replay", "skip"), "hold"
+    )
+    anonymous_name: str = setting("RELAY_ANONYMOUS_NAME", "the alias of anonymous tippers", str, "Anonymous")
+    heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", _seconds, 20.0)
+    drain_seconds: float = setting("RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", _seconds, 20.0)
+    retention_days: int = setting("RELAY_RETENTION_DAYS", "days a tip's record is kept", _number(1, 3650), 30)
+    history_days: int = setting("RELAY_HISTORY_DAYS", "days the feed can be resumed", _number(1, 3650), 7)
+    log_level: str = setting(
+        "RELAY_LOG_LEVEL", "least severity logged", _one_of("debug", "info", "warning", "error"), "info"
+    )
+    developer_token: str = setting("LOVENSE_DEVELOPER_TOKEN", "vendor's developer token", str, "")
+    app_id: str = setting("LOVENSE_APP_ID", "vendor's App Gallery application", str, "")
+    app_secret: str = setting("LOVENSE_APP_SECRET", "vendor's App Gallery secret", str, "")
+    lovense_api_url: str = setting(
+        "LOVENSE_API_URL", "the vendor's Cam Kit server", _url, "https://api.lovense-api.com"
+    )
+    lovense_app_gallery_url: str = setting(
+        "LOVENSE_APP_GALLERY_URL", "the vendor's App Gallery server", _url, "https://appgallery.lovense.com"
+    )
+
+    def __repr__(self) -> str:
+        return f"Settings(store={self.store!r}, host={self.host!r}, port={self.port})"
+
+    @property
+    def vendor_configured(self) -> bool:
+        return bool(self.developer_token or self.app_id or self.app_secret)
+
+
+SECRET_VARIABLES = frozenset(
+    {
+        "RELAY_SECRETS",
+        "RELAY_ENCRYPTION_KEYS",
+        "RELAY_API_KEYS",
+        "LOVENSE_DEVELOPER_TOKEN",
+        "LOVENSE_APP_SECRET",
+    }
+)
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment; `overrides` (from the command line) win. Raises `BadSettings`."""
+    values, problems = collect(os.environ if environ is None else environ)
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    if problems:
+        raise BadSettings(problems)
+    return Settings(**values)
+
+
+def require_production(settings: Settings) -> None:
+    """What `relay serve` refuses to start without. Raises `BadSettings`."""
+    problems = [
+        f"{variable} is not set: {remedy}"
+        for variable, value, remedy in (
+            ("RELAY_SECRETS", settings.secrets, "'relay keys' makes one"),
+            ("RELAY_API_KEYS", settings.api_keys, "'relay keys' makes one"),
+            ("RELAY_ORIGINS", settings.origins, "list the origins of your broadcasters' pages"),
+        )
+        if not value
+    ]
+    if settings.vendor_configured and not settings.encryption_keys:
+        problems.append(
+            "RELAY_ENCRYPTION_KEYS is not set: vendor tokens are only kept encrypted; 'relay keys' makes one"
+        )
+    if problems:
+        raise BadSettings(problems)
+
+
+def collect(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Every value that can be read, and a sentence for every one that cannot."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in fields(Settings):
+        variable = item.metadata["variable"]
+        try:
+            text = _look_up(environ, variable)
+        except OSError as error:
+            problems.append(f"{variable}_FILE={environ[variable + '_FILE']}: {error.strerror}")
+            continue
+        if variable == "RELAY_PORT" and text is None:
+            text = _look_up(environ, "PORT")  # what hosting platforms set
+        if text is None or not text.strip():
+            continue
+        try:
+            values[item.name] = item.metadata["read"](text.strip())
+        except ValueError as error:
+            shown = "its value" if variable in SECRET_VARIABLES else repr(text.strip())
+            problems.append(f"{variable}: {shown} is not usable: {error}")
+    return values, problems
+
+
+def _look_up(environ: Mapping[str, str], variable: str) -> str | None:
+    file = environ.get(variable + "_FILE")
+    return Path(file).read_text(encoding="utf-8") if file else environ.get(variable)

@@ -1,0 +1,125 @@
+"""The contract with a store: it keeps, numbers and makes known. What it did not keep did not happen.
+
+Everything that belongs together travels in one `Change`, and is kept whole or not at all. Changes are kept in the
+order of the calls. There is one writer per model; any process may read. An engine is a file beside this one, and a
+name in `tests/test_stores.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from relay.feeds import Draft, Entry
+from relay.tips import Receipt, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What is kept of a model besides her tips."""
+
+    id: str
+    name: str
+    created_at: float
+    token: bytes | None = field(default=None, repr=False)  # the vendor's, encrypted
+    held: bool = False
+    stopped: bool = False  # held, and the vendor's script taken down, until released
+    held_since: float | None = None  # waiting tips do not age while she holds them
+    generation: int = 0  # of her newest page
+    menu: dict[str, Any] | None = None  # her settings as last seen
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is kept in one transaction. `new` is created once by its tip's id: where a record stands already, nothing
+    of the change is kept."""
+
+    new: Receipt | None = None
+    moved: tuple[Receipt, ...] = ()
+    entries: tuple[Draft, ...] = ()
+    model: ModelRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a `Change`. `receipt` is the record of its `new` tip: just made, or the one that stood already."""
+
+    entries: tuple[Entry, ...] = ()
+    receipt: Receipt | None = None
+    replayed: bool = False
+
+
+Follow = Callable[[Sequence[Entry]], None]
+
+
+class Store(Protocol):
+    """What the relay asks of a store. Every call may raise `StoreUnavailable`; nothing was kept then."""
+
+    async def open(self) -> None:
+        """Get ready. Where the place is taken or out of order for now, return all the same and go on trying."""
+
+    async def close(self) -> None:
+        """Keep what was handed in, then let go."""
+
+    @property
+    def healthy(self) -> bool:
+        """The last attempt to keep something worked."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not healthy, in a sentence for the operator; empty when it is."""
+
+    @property
+    def epoch(self) -> str:
+        """Names this store's life in cursors: letters and digits. Another database has another epoch."""
+
+    def keep(self, change: Change) -> asyncio.Future[Kept]:
+        """Keep a change. The future resolves once it is durable, after its entries were made known."""
+
+    def follow(self, follow: Follow) -> None:
+        """Make every entry known to `follow`, in the order of `n`, on the event loop. Once, before `open`."""
+
+    async def claim(self, ticket: str, journal: str, until: float) -> str:
+        """Bind a ticket to the first journal that shows it; the journal it belongs to. Forgotten after `until`."""
+
+    async def model(self, model: str) -> ModelRecord | None: ...
+
+    async def models(self) -> list[ModelRecord]: ...
+
+    async def receipt(self, tip: str) -> Receipt | None: ...
+
+    async def receipts(
+        self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+    ) -> list[Receipt]:
+        """Receipts by rising `seq`, from beyond `after`."""
+
+    async def open_receipts(self, model: str) -> list[Receipt]:
+        """All of a model's tips whose life goes on, by rising `seq`."""
+
+    async def counts(self, model: str | None = None) -> dict[Status, int]:
+        """How many tips stand in each status."""
+
+    async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
+        """Entries by rising `n`, from beyond `after`. `model` None: of all models."""
+
+    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
+        """The last `count` entries, by rising `n`."""
+
+    async def trimmed(self) -> int:
+        """The highest `n` that retention has taken away; 0 when nothing has gone yet."""
+
+    async def last(self) -> int:
+        """The highest `n` given so far."""
+
+    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
+        """Forget up to `limit` closed tips and entries from before these times (seconds since 1970); how many went."""
+
+
+def make_store(url: str) -> Store:
+    """The store that `RELAY_STORE` names."""
+    from relay.stores.memory import MemoryStore  # engines import this contract
+    from relay.stores.sqlite import SqliteStore
+
+    return MemoryStore() if url == "memory:" else SqliteStore(url.removeprefix("sqlite:///"))

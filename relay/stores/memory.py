@@ -1,0 +1,131 @@
+"""The store that forgets: for demos and tests that do not need a disk. Same contract, same order of things."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+from relay.feeds import Entry
+from relay.stores import Change, Follow, Kept, ModelRecord, Store
+from relay.tips import Receipt, Status
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._follow: Follow = lambda _: None
+        self._models: dict[str, ModelRecord] = {}
+        self._tips: dict[str, Receipt] = {}  # by id, in the order of acceptance
+        self._entries: dict[int, Entry] = {}
+        self._tickets: dict[str, tuple[str, float]] = {}
+        self._seq = 0
+        self._n = 0
+        self._trimmed = 0
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    @property
+    def healthy(self) -> bool:
+        return True
+
+    @property
+    def trouble(self) -> str:
+        return ""
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def follow(self, follow: Follow) -> None:
+        self._follow = follow
+
+    def keep(self, change: Change) -> asyncio.Future[Kept]:
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        kept = self._apply(change)
+        if kept.entries:
+            self._follow(kept.entries)
+        future.set_result(kept)
+        return future
+
+    def _apply(self, change: Change) -> Kept:
+        receipt = change.new
+        if receipt is not None:
+            standing = self._tips.get(receipt.tip.id)
+            if standing is not None:
+                return Kept(receipt=standing, replayed=True)
+            self._seq += 1
+            receipt = self._tips[receipt.tip.id] = replace(receipt, seq=self._seq)
+        for moved in change.moved:
+            self._tips[moved.tip.id] = moved
+        if change.model is not None:
+            self._models[change.model.id] = change.model
+        entries = []
+        for draft in change.entries:
+            self._n += 1
+            entry = Entry(self._n, draft.model, draft.type, draft.at, draft.body)
+            self._entries[entry.n] = entry
+            entries.append(entry)
+        return Kept(tuple(entries), receipt)
+
+    async def claim(self, ticket: str, journal: str, until: float) -> str:
+        return self._tickets.setdefault(ticket, (journal, until))[0]
+
+    async def model(self, model: str) -> ModelRecord | None:
+        return self._models.get(model)
+
+    async def models(self) -> list[ModelRecord]:
+        return sorted(self._models.values(), key=lambda record: record.id)
+
+    async def receipt(self, tip: str) -> Receipt | None:
+        return self._tips.get(tip)
+
+    async def receipts(
+        self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+    ) -> list[Receipt]:
+        found = (
+            one
+            for one in self._tips.values()
+            if one.seq > after and model in (None, one.tip.model) and status in (None, one.status)
+        )
+        return list(islice(found, limit))
+
+    async def open_receipts(self, model: str) -> list[Receipt]:
+        return [one for one in self._tips.values() if one.tip.model == model and one.is_open]
+
+    async def counts(self, model: str | None = None) -> dict[Status, int]:
+        return dict(Counter(one.status for one in self._tips.values() if model in (None, one.tip.model)))
+
+    async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
+        found = (one for one in self._entries.values() if one.n > after and model in (None, one.model))
+        return list(islice(found, limit))
+
+    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
+        found = (one for one in reversed(self._entries.values()) if model in (None, one.model))
+        return list(islice(found, count))[::-1]
+
+    async def trimmed(self) -> int:
+        return self._trimmed
+
+    async def last(self) -> int:
+        return self._n
+
+    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
+        tips = (one for one in self._tips.values() if not one.is_open and one.accepted_at < tips_before)
+        old_tips = list(islice(tips, limit))
+        for receipt in old_tips:
+            del self._tips[receipt.tip.id]
+        old_entries = list(islice((one for one in self._entries.values() if one.at < entries_before), limit))
+        for entry in old_entries:
+            del self._entries[entry.n]
+            self._trimmed = entry.n
+        return len(old_tips) + len(old_entries)
+
+
+_keeps_the_contract: type[Store] = MemoryStore

@@ -1,0 +1,50 @@
+-- What the relay keeps. One row per tip holds its whole receipt: the model's one writer has it at hand anyway, and a
+-- step and its status cannot come apart.
+
+CREATE TABLE IF NOT EXISTS meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS models (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    token      BLOB,                          -- the vendor's, encrypted
+    held       INTEGER NOT NULL,
+    stopped    INTEGER NOT NULL,
+    held_since REAL,
+    generation INTEGER NOT NULL,
+    menu       TEXT                           -- JSON: settings as last seen
+);
+
+CREATE TABLE IF NOT EXISTS tips (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of acceptance
+    id          TEXT NOT NULL UNIQUE,
+    model       TEXT NOT NULL,
+    status      TEXT NOT NULL,
+    open        INTEGER NOT NULL,
+    accepted_at REAL NOT NULL,
+    expires_at  REAL NOT NULL,
+    generation  INTEGER,
+    journal     TEXT,
+    tip         TEXT NOT NULL,                -- JSON: what was ordered
+    timeline    TEXT NOT NULL                 -- JSON: [[status, at, why, evidence], ...]
+);
+CREATE INDEX IF NOT EXISTS tips_by_model ON tips (model, seq);
+CREATE INDEX IF NOT EXISTS tips_open ON tips (model, seq) WHERE open;
+
+CREATE TABLE IF NOT EXISTS entries (
+    n     INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL,
+    type  TEXT NOT NULL,
+    at    REAL NOT NULL,
+    body  TEXT NOT NULL                       -- JSON
+);
+CREATE INDEX IF NOT EXISTS entries_by_model ON entries (model, n);
+
+CREATE TABLE IF NOT EXISTS tickets (
+    id      TEXT PRIMARY KEY,
+    journal TEXT NOT NULL,
+    until   REAL NOT NULL
+) WITHOUT ROWID;

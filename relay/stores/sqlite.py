@@ -1,0 +1,240 @@
+"""The embedded store: one SQLite file, one writer thread with group commit, readers beside it.
+
+`synchronous=FULL` with a write-ahead log: once `keep` resolves, the change survives a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from relay.errors import StoreUnavailable
+from relay.feeds import Entry
+from relay.stores import Change, Follow, Kept, ModelRecord, Store
+from relay.stores.sqlite_rows import (
+    MODEL_COLUMNS,
+    TIP_COLUMNS,
+    entry_from_row,
+    model_from_row,
+    model_to_row,
+    receipt_from_row,
+    timeline_to_text,
+    tip_to_text,
+)
+from relay.stores.sqlite_writer import Writer
+from relay.tips import Receipt, Status
+
+READER_THREADS = 2
+T = TypeVar("T")
+
+
+class SqliteStore:
+    def __init__(self, path: str) -> None:
+        self._path = str(Path(path).absolute())
+        self._follow: Follow = lambda _: None
+        self._writer = Writer(self._path, self._make_known)
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="store-reader")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    async def open(self) -> None:
+        await self._writer.open()
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await asyncio.to_thread(self._readers.shutdown)
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+
+    @property
+    def healthy(self) -> bool:
+        return not self._writer.trouble
+
+    @property
+    def trouble(self) -> str:
+        return self._writer.trouble
+
+    @property
+    def epoch(self) -> str:
+        if self._writer.epoch is None:
+            raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)
+        return self._writer.epoch
+
+    # -- keeping ----------------------------------------------------------
+
+    def follow(self, follow: Follow) -> None:
+        self._follow = follow
+
+    def keep(self, change: Change) -> asyncio.Future[Kept]:
+        return self._writer.submit(lambda db: apply(db, change))
+
+    def _make_known(self, result: Any) -> None:
+        if isinstance(result, Kept) and result.entries:
+            self._follow(result.entries)
+
+    async def claim(self, ticket: str, journal: str, until: float) -> str:
+        def work(db: sqlite3.Connection) -> str:
+            db.execute("INSERT OR IGNORE INTO tickets VALUES (?, ?, ?)", (ticket, journal, until))
+            row = db.execute("SELECT journal FROM tickets WHERE id = ?", (ticket,)).fetchone()
+            return str(row[0])
+
+        return str(await self._writer.submit(work))
+
+    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            tips = db.execute(
+                "DELETE FROM tips WHERE seq IN (SELECT seq FROM tips WHERE NOT open ORDER BY seq LIMIT ?)"
+                " AND accepted_at < ?",
+                (limit, tips_before),
+            ).rowcount
+            gone = db.execute(
+                "DELETE FROM entries WHERE n IN (SELECT n FROM entries ORDER BY n LIMIT ?) AND at < ? RETURNING n",
+                (limit, entries_before),
+            ).fetchall()
+            if gone:
+                newest = max(n for (n,) in gone)
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?)", (str(newest),))
+            db.execute("DELETE FROM tickets WHERE until < ?", (entries_before,))
+            return tips + len(gone)
+
+        return int(await self._writer.submit(work))
+
+    # -- reading ----------------------------------------------------------
+
+    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        def work() -> T:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5)
+                self._local.connection = connection
+                self._connections.append(connection)
+            return query(connection)
+
+        if self._writer.epoch is None:
+            raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(f"the store cannot be read ({error}): try again", retry_after=1) from error
+
+    async def model(self, model: str) -> ModelRecord | None:
+        sql = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
+        row = await self._read(lambda db: db.execute(sql, (model,)).fetchone())
+        return model_from_row(row) if row else None
+
+    async def models(self) -> list[ModelRecord]:
+        sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"
+        return [model_from_row(row) for row in await self._read(lambda db: db.execute(sql).fetchall())]
+
+    async def receipt(self, tip: str) -> Receipt | None:
+        return await self._read(lambda db: find_receipt(db, tip))
+
+    async def receipts(
+        self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
+    ) -> list[Receipt]:
+        sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE seq > :after"
+        if model is not None:
+            sql += " AND model = :model"
+        if status is not None:
+            sql += " AND status = :status"
+        given = {"after": after, "model": model, "status": status, "limit": limit}
+        rows = await self._read(lambda db: db.execute(sql + " ORDER BY seq LIMIT :limit", given).fetchall())
+        return [receipt_from_row(row) for row in rows]
+
+    async def open_receipts(self, model: str) -> list[Receipt]:
+        sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
+        return [receipt_from_row(row) for row in await self._read(lambda db: db.execute(sql, (model,)).fetchall())]
+
+    async def counts(self, model: str | None = None) -> dict[Status, int]:
+        where = "" if model is None else " WHERE model = :model"
+        sql = f"SELECT status, count(*) FROM tips{where} GROUP BY status"
+        rows = await self._read(lambda db: db.execute(sql, {"model": model}).fetchall())
+        return {Status(status): count for status, count in rows}
+
+    async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
+        where = "" if model is None else " AND model = :model"
+        sql = f"SELECT n, model, type, at, body FROM entries WHERE n > :after{where} ORDER BY n LIMIT :limit"
+        given = {"after": after, "model": model, "limit": limit}
+        return [entry_from_row(row) for row in await self._read(lambda db: db.execute(sql, given).fetchall())]
+
+    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
+        where = "" if model is None else " WHERE model = :model"
+        sql = f"SELECT n, model, type, at, body FROM entries{where} ORDER BY n DESC LIMIT :count"
+        rows = await self._read(lambda db: db.execute(sql, {"model": model, "count": count}).fetchall())
+        return [entry_from_row(row) for row in reversed(rows)]
+
+    async def trimmed(self) -> int:
+        row = await self._read(lambda db: db.execute("SELECT value FROM meta WHERE key = 'trimmed'").fetchone())
+        return int(row[0]) if row else 0
+
+    async def last(self) -> int:
+        sql = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
+        row = await self._read(lambda db: db.execute(sql).fetchone())
+        return int(row[0]) if row else 0
+
+
+def apply(db: sqlite3.Connection, change: Change) -> Kept:
+    """One change inside the running transaction."""
+    receipt = change.new
+    if receipt is not None:
+        tip = receipt.tip
+        written = db.execute(
+            "INSERT INTO tips (id, model, status, open, accepted_at, expires_at, generation, journal, tip, timeline)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (
+                tip.id,
+                tip.model,
+                receipt.status.value,
+                receipt.is_open,
+                receipt.accepted_at,
+                receipt.expires_at,
+                receipt.generation,
+                receipt.journal,
+                tip_to_text(tip),
+                timeline_to_text(receipt),
+            ),
+        )
+        if not written.rowcount:
+            return Kept(receipt=find_receipt(db, tip.id), replayed=True)
+        receipt = replace(receipt, seq=written.lastrowid or 0)
+    for moved in change.moved:
+        db.execute(
+            "UPDATE tips SET status = ?, open = ?, expires_at = ?, generation = ?, journal = ?, timeline = ?"
+            " WHERE seq = ?",
+            (
+                moved.status.value,
+                moved.is_open,
+                moved.expires_at,
+                moved.generation,
+                moved.journal,
+                timeline_to_text(moved),
+                moved.seq,
+            ),
+        )
+    if change.model is not None:
+        db.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model))
+    entries = []
+    for draft in change.entries:
+        written = db.execute(
+            "INSERT INTO entries (model, type, at, body) VALUES (?, ?, ?, ?)",
+            (draft.model, draft.type, draft.at, orjson.dumps(draft.body).decode()),
+        )
+        entries.append(Entry(written.lastrowid or 0, draft.model, draft.type, draft.at, draft.body))
+    return Kept(tuple(entries), receipt)
+
+
+def find_receipt(db: sqlite3.Connection, tip: str) -> Receipt | None:
+    row = db.execute(f"SELECT {TIP_COLUMNS} FROM tips WHERE id = ?", (tip,)).fetchone()
+    return receipt_from_row(row) if row else None
+
+
+_keeps_the_contract: type[Store] = SqliteStore

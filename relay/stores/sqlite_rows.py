@@ -1,0 +1,74 @@
+"""Rows of the SQLite store: facts into columns and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from relay.feeds import Entry
+from relay.stores import ModelRecord
+from relay.tips import Receipt, Status, Step, Tip
+
+_tip = msgspec.json.Decoder(Tip)
+_timeline = msgspec.json.Decoder(list[tuple[Status, float, str, dict[str, Any] | None]])
+
+TIP_COLUMNS = "seq, status, accepted_at, expires_at, generation, journal, tip, timeline"
+MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu"
+
+
+def timeline_to_text(receipt: Receipt) -> str:
+    return orjson.dumps([(step.status, step.at, step.why, step.evidence) for step in receipt.timeline]).decode()
+
+
+def tip_to_text(tip: Tip) -> str:
+    return orjson.dumps(tip).decode()
+
+
+def receipt_from_row(row: tuple[Any, ...]) -> Receipt:
+    seq, _, accepted_at, expires_at, generation, journal, tip, timeline = row
+    return Receipt(
+        tip=_tip.decode(tip),
+        accepted_at=accepted_at,
+        expires_at=expires_at,
+        timeline=tuple(Step(*step) for step in _timeline.decode(timeline)),
+        seq=seq,
+        generation=generation,
+        journal=journal,
+    )
+
+
+def model_to_row(record: ModelRecord) -> tuple[Any, ...]:
+    menu = None if record.menu is None else orjson.dumps(record.menu).decode()
+    return (
+        record.id,
+        record.name,
+        record.created_at,
+        record.token,
+        record.held,
+        record.stopped,
+        record.held_since,
+        record.generation,
+        menu,
+    )
+
+
+def model_from_row(row: tuple[Any, ...]) -> ModelRecord:
+    id, name, created_at, token, held, stopped, held_since, generation, menu = row
+    return ModelRecord(
+        id=id,
+        name=name,
+        created_at=created_at,
+        token=token,
+        held=bool(held),
+        stopped=bool(stopped),
+        held_since=held_since,
+        generation=generation,
+        menu=orjson.loads(menu) if menu else None,
+    )
+
+
+def entry_from_row(row: tuple[Any, ...]) -> Entry:
+    n, model, kind, at, body = row
+    return Entry(n, model, kind, at, orjson.loads(body))

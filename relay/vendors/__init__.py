@@ -1,0 +1,43 @@
+"""The contract with a toy vendor: its words made ours, and its servers asked.
+
+A new vendor is a folder beside `lovense/` that keeps this contract, and a line in `tests/test_vendors.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from relay.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An event, and the fields that held something unreadable (they are None in the event; facts.md H26)."""
+
+    event: Event
+    anomalies: tuple[str, ...] = ()
+
+
+class Vendor(Protocol):
+    """What the relay asks of a vendor."""
+
+    kit: str  # the name the shim knows the vendor's browser script by
+
+    def read(self, raw: Any) -> Reading:
+        """The vendor's own words as an event. Never raises: `Unknown` at worst."""
+
+    def script_url(self, token: str) -> str:
+        """The vendor's browser script for one model. Holds the token: for the model's page only."""
+
+    def settings_url(self, token: str) -> str:
+        """The vendor's settings page for one model. Holds the token: for the model's eyes only."""
+
+    async def register(self, model: str, name: str) -> str | None:
+        """The model's token from the vendor's server, or None where the vendor is not configured.
+
+        Raises `VendorRefused` (an answer that says no) or `VendorUnavailable` (no usable answer).
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,1 @@
+"""The outside over HTTP: what platforms, pages and readers talk to."""

@@ -1,0 +1,91 @@
+"""The web application: every route, and what runs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from relay.errors import BadSettings, Refusal, StoreUnavailable
+from relay.web import api, feed, health, models, page, shim, tips
+from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
+from relay.web.wiring import Wiring
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 60.0
+DAY_SECONDS = 86400.0
+
+
+def make_app(wiring: Wiring) -> Starlette:
+    """The relay as an ASGI application; its lifespan opens and closes the store."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with running(wiring):
+            yield
+
+    app = Starlette(
+        routes=[
+            *tips.routes,
+            *models.routes,
+            *page.routes,
+            *feed.routes,
+            *health.routes,
+            *shim.routes,
+            *api.routes,
+        ],
+        exception_handlers={
+            Refusal: on_refusal,
+            BadSettings: on_bad_settings,
+            HTTPException: on_http_exception,
+        },
+        lifespan=lifespan,
+    )
+    # A 307 for a slash too many would lose the body of clients that do not send it again.
+    app.router.redirect_slashes = False
+    app.state.wiring = wiring
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(wiring: Wiring) -> AsyncIterator[None]:
+    """The store open, time running, pages' hearts beating; all of it ends with the block."""
+    await wiring.store.open()
+    if not wiring.store.healthy:
+        log.error("store unavailable", why=wiring.store.trouble)
+    loop = asyncio.get_running_loop()
+    tasks = [
+        asyncio.create_task(wiring.hub.run()),
+        asyncio.create_task(wiring.pages.beat(loop.time, wiring.clock.now)),
+        asyncio.create_task(sweep(wiring)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await wiring.vendor.close()
+        await wiring.store.close()
+
+
+async def sweep(wiring: Wiring) -> None:
+    """Take away what is past its retention, a little at a time."""
+    settings = wiring.settings
+    while True:
+        wiring.hub.forget_idle()
+        now = wiring.clock.now()
+        with contextlib.suppress(StoreUnavailable):
+            swept = await wiring.store.sweep(
+                tips_before=now - settings.retention_days * DAY_SECONDS,
+                entries_before=now - settings.history_days * DAY_SECONDS,
+            )
+            if swept:
+                await asyncio.sleep(0.05)
+                continue
+        await asyncio.sleep(SWEEP_SECONDS)

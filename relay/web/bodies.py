@@ -1,0 +1,38 @@
+"""Request bodies: read up to a limit, decoded once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from relay.errors import NotJson, TooLarge
+
+_decoder = msgspec.json.Decoder()
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """The raw body. Raises `TooLarge` before more than `bytes_max` is held in memory."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > bytes_max:
+        raise TooLarge(f"the body has {declared} bytes, the limit is {bytes_max}: nothing of it was kept")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > bytes_max:
+                raise TooLarge(f"the body is over the limit of {bytes_max} bytes: nothing of it was kept")
+    except ClientDisconnect:
+        raise NotJson("the body ended before it was complete: nothing of it was kept") from None
+    return bytes(body)
+
+
+def decode(body: bytes) -> Any:
+    """The JSON in a body. Raises `NotJson`."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJson(f"the body is not JSON: {str(error)[:120]}") from None
+    except RecursionError:
+        raise NotJson("the body is not usable JSON: it is nested too deep") from None

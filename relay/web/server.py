@@ -1,0 +1,140 @@
+"""The server: says where it listens, and drains before it ends.
+
+uvicorn closes every socket before the lifespan ends, and one open event stream would keep it alive for ever; so the
+drain comes first, in `shutdown`, bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import sys
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from relay import messages
+from relay.settings import FRAME_BYTES_MAX
+from relay.web.wiring import Wiring
+
+log = structlog.get_logger()
+
+KEEP_ALIVE_SECONDS = 95  # above what cloud routers use, so that they end idle connections and not we
+SEND_BUFFER_BYTES = 64 * 1024  # a peer that stops reading shows after little, not after megabytes
+SHUTDOWN_SECONDS = 5
+PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a word on standard output once it listens, and a drain."""
+
+    def __init__(self, app: ASGIApp, wirings: list[Wiring], says: Callable[[str], str]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="websockets-sansio",
+                ws_max_size=FRAME_BYTES_MAX,
+                ws_per_message_deflate=False,
+                ws_ping_interval=None,  # liveness is our own heartbeat's
+                access_log=False,
+                log_config=None,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                server_header=False,
+                date_header=False,
+                lifespan="on",
+            )
+        )
+        self._wirings = wirings
+        self._says = says
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            print(self._says(url_of(sockets[0])), flush=True)  # noqa: T201  # the one line on standard output
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.gather(*(drain(wiring) for wiring in self._wirings))
+        await super().shutdown(sockets)
+        self._captured_signals.clear()  # a drained end is a clean end: exit code 0
+
+
+async def drain(wiring: Wiring) -> None:
+    """Not ready; pages are told to return, spread over the drain time; feeds end. Tips are taken all the while."""
+    wiring.draining = True
+    seconds = wiring.settings.drain_seconds
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    pages = list(wiring.pages.sockets)
+    log.info("draining", pages=len(pages), seconds=seconds)
+    for page in pages:
+        page.tell(messages.drain(random.uniform(0, seconds)))  # noqa: S311  # spreads load, hides nothing
+    await until_empty(lambda: len(wiring.pages.sockets), until)
+    for page in list(wiring.pages.sockets):
+        page.close(messages.Close.DRAINING, "draining")
+    wiring.followers.end()
+    await until_empty(lambda: len(wiring.pages.sockets) + len(wiring.followers), loop.time() + SHUTDOWN_SECONDS)
+
+
+async def until_empty(count: Callable[[], int], deadline: float) -> None:
+    """Until nobody is left, or the deadline (of the event loop's clock)."""
+    while count() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # a drain may look up now and then
+        await asyncio.sleep(0.02)
+
+
+async def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket. Where the port is taken, waits for an older relay to let go of it, up to a minute."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PORT_PATIENCE_SECONDS
+    told = False
+    while True:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        try:
+            listener.bind((host, port))
+            listener.listen(BACKLOG)  # also where the port is taken: bind alone succeeds beside a closing socket
+        except OSError as error:
+            listener.close()
+            if loop.time() >= until or error.errno != 98:  # EADDRINUSE
+                raise
+            if not told:
+                log.warning("port taken, waiting for it", host=host, port=port, seconds=PORT_PATIENCE_SECONDS)
+                told = True
+            await asyncio.sleep(0.05)
+            continue
+        listener.setblocking(False)
+        return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: ASGIApp, wirings: list[Wiring], *, host: str, port: int, says: Callable[[str], str]) -> None:
+    """Serve until a signal asks for the end. `says` makes the one line that names the address."""
+
+    async def run() -> None:
+        listener = await listen_on(host, port)
+        await Server(app, wirings, says).serve([listener])
+
+    try:
+        uvloop_run(run())
+    except OSError as error:
+        print(f"cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        pass
+
+
+def uvloop_run(main: object) -> None:
+    import uvloop
+
+    uvloop.run(main)  # type: ignore[arg-type]

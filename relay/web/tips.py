@@ -1,0 +1,128 @@
+"""The platform's tips: posted, asked for, taken back, settled."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay import metrics
+from relay.errors import Invalid, Refusal
+from relay.hub import Delivered
+from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_MAX, TIP_BODY_BYTES_MAX
+from relay.tips import Status, read_tip, receipt_as_json, shown
+from relay.web.bodies import decode, read_body
+from relay.web.replies import Json, problem_body
+from relay.web.wiring import Wiring, wiring
+
+
+async def post_tip(request: Request) -> Response:
+    """Keep a tip: 202 with its receipt, 200 for a repeat."""
+    relay = wiring(request)
+    body = await read_body(request, TIP_BODY_BYTES_MAX)
+    relay.keys.check(request.headers, "tips", body)
+    delivered = await deliver(relay, decode(body), request.headers.get("idempotency-key"))
+    if delivered.replayed:
+        return Json(answer(delivered), 200, {"Idempotent-Replayed": "true"})
+    return Json(answer(delivered), 202)
+
+
+async def post_batch(request: Request) -> Response:
+    """Many tips in one request: a result per item, in order; one bad item harms no other."""
+    relay = wiring(request)
+    body = await read_body(request, BATCH_BODY_BYTES_MAX)
+    relay.keys.check(request.headers, "tips", body)
+    items = decode(body)
+    if not isinstance(items, list) or not 1 <= len(items) <= BATCH_TIPS_MAX:
+        what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
+        raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
+    # Started in order, and therefore kept in order; the store commits what comes together in one go.
+    results = await asyncio.gather(*(deliver(relay, item, None) for item in items), return_exceptions=True)
+    return Json([batch_result(result) for result in results])
+
+
+def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
+    if isinstance(result, Refusal):
+        return problem_body(result)
+    if isinstance(result, BaseException):
+        raise result
+    return {"status_code": 200 if result.replayed else 202, "replayed": result.replayed, **answer(result)}
+
+
+async def deliver(relay: Wiring, item: Any, key: str | None) -> Delivered:
+    settings = relay.settings
+    tip = read_tip(item, anonymous_name=settings.anonymous_name, ttl=settings.tip_ttl, key=key)
+    delivered = await relay.hub.deliver(tip)
+    if delivered.replayed:
+        metrics.REPLAYED.inc()
+    else:
+        metrics.STEP[Status.ACCEPTED].inc()
+    return delivered
+
+
+def answer(delivered: Delivered) -> dict[str, Any]:
+    """The receipt, and what the platform can tell its viewer at once."""
+    room, receipt = delivered.room, delivered.receipt
+    return receipt_as_json(receipt) | {"page": room.page_as_json(), "preview": room.preview(receipt.tip.amount)}
+
+
+async def get_tip(request: Request) -> Response:
+    relay = wiring(request)
+    relay.keys.check(request.headers, "tips")
+    return Json(receipt_as_json(await relay.hub.receipt(request.path_params["id"])))
+
+
+async def list_tips(request: Request) -> Response:
+    """A page of receipts by rising age; `after` is the `next` of the page before."""
+    relay = wiring(request)
+    relay.keys.check(request.headers, "tips")
+    query = request.query_params
+    status = query.get("status")
+    if status is not None and status not in set(Status):
+        raise Invalid(f"'status' must be one of {', '.join(Status)}, not {shown(status)}", field="status")
+    limit = number(query.get("limit", "100"), "limit", PAGE_RECEIPTS_MAX)
+    after = number(query.get("after", "0"), "after", 2**62, low=0)
+    receipts = await relay.store.receipts(
+        model=query.get("model"), status=Status(status) if status else None, after=after, limit=limit
+    )
+    following = str(receipts[-1].seq) if len(receipts) == limit else None
+    return Json({"tips": [receipt_as_json(one) for one in receipts], "next": following})
+
+
+def number(text: str, field: str, high: int, low: int = 1) -> int:
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise Invalid(f"'{field}' must be a whole number from {low} to {high}, not {shown(text)}", field=field)
+
+
+async def delete_tip(request: Request) -> Response:
+    """Take a tip back while it waits."""
+    relay = wiring(request)
+    relay.keys.check(request.headers, "tips")
+    return Json(receipt_as_json(await relay.hub.cancel(request.path_params["id"])))
+
+
+async def resolve_tip(request: Request) -> Response:
+    """Settle an uncertain tip: `{"as": "played" | "replay" | "skip"}`."""
+    relay = wiring(request)
+    body = await read_body(request, TIP_BODY_BYTES_MAX)
+    key = relay.keys.check(request.headers, "tips", body)
+    data = decode(body)
+    choice = data.get("as") if isinstance(data, dict) else None
+    if not isinstance(choice, str):
+        raise Invalid(f"'as' must be played, replay or skip, not {shown(choice)}", field="as")
+    receipt = await relay.hub.resolve(request.path_params["id"], choice, f"the platform ({key.name})")
+    return Json(receipt_as_json(receipt))
+
+
+routes = [
+    Route("/tips", post_tip, methods=["POST"]),
+    Route("/tips", list_tips, methods=["GET"]),
+    Route("/tips/batch", post_batch, methods=["POST"]),
+    Route("/tips/{id}", get_tip, methods=["GET"]),
+    Route("/tips/{id}", delete_tip, methods=["DELETE"]),
+    Route("/tips/{id}/resolve", resolve_tip, methods=["POST"]),
+]

@@ -1,0 +1,69 @@
+"""What belongs together for one running relay, wired in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
+
+from relay.clock import Clock
+from relay.followers import Followers
+from relay.hub import Hub
+from relay.models import Models
+from relay.settings import Settings
+from relay.stores import Store, make_store
+from relay.tickets import Tickets
+from relay.vault import Vault
+from relay.vendors import Vendor
+from relay.vendors.lovense import Lovense
+from relay.web.auth import Keys
+from relay.web.page_socket import Pages
+
+
+@dataclass(slots=True)
+class Wiring:
+    settings: Settings
+    clock: Clock
+    store: Store
+    vendor: Vendor
+    hub: Hub
+    followers: Followers
+    models: Models
+    tickets: Tickets
+    keys: Keys
+    pages: Pages
+    draining: bool = field(default=False)
+
+    def public_url(self, connection: HTTPConnection) -> str:
+        """How browsers reach the relay."""
+        return self.settings.public_url or f"{connection.url.scheme}://{connection.url.netloc}".replace("ws", "http", 1)
+
+
+def wire(
+    settings: Settings, *, clock: Clock | None = None, store: Store | None = None, vendor: Vendor | None = None
+) -> Wiring:
+    """A relay, ready to be served; tests hand in parts of their own."""
+    clock = clock or Clock()
+    store = store or make_store(settings.store)
+    vendor = vendor or Lovense(settings)
+    hub = Hub(store, vendor, settings, clock)
+    followers = Followers(store, clock)
+    store.follow(followers.publish)
+    return Wiring(
+        settings=settings,
+        clock=clock,
+        store=store,
+        vendor=vendor,
+        hub=hub,
+        followers=followers,
+        models=Models(hub, store, vendor, Vault(settings.encryption_keys), clock),
+        tickets=Tickets(settings.secrets, clock),
+        keys=Keys(settings.api_keys),
+        pages=Pages(settings.heartbeat),
+    )
+
+
+def wiring(connection: HTTPConnection) -> Wiring:
+    """The relay that serves this request or socket."""
+    found: Wiring = connection.app.state.wiring
+    return found
