@@ -148,7 +148,8 @@ TOLD = frozenset(Status) - {Status.SENT}
 def tip_entry(receipt: Receipt, preview: Preview | None = None) -> Draft | None:
     """A tip's step as an entry."""
     step, tip = receipt.timeline[-1], receipt.tip
-    if step.status not in TOLD:
+    again = len(receipt.timeline) > 1 and receipt.timeline[-2].status == step.status
+    if step.status not in TOLD or again:  # a new deadline is no news for the room
         return None
     seen = step.evidence or {}
     body: dict[str, Any] = {

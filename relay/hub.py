@@ -13,21 +13,15 @@ from functools import partial
 
 import structlog
 
-from relay import messages
-from relay.clock import Clock, iso
-from relay.errors import (
-    AlreadySent,
-    IdReused,
-    Invalid,
-    LineFull,
-    NotUncertain,
-    UnknownModel,
-    UnknownTip,
-)
+from relay import messages, metrics
+from relay.clock import Clock
+from relay.errors import IdReused, LineFull, UnknownModel
+from relay.events import Unknown
 from relay.feeds import tip_entry
 from relay.menus import preview
 from relay.messages import Close
-from relay.rooms import Room, Seat, Socket, Token
+from relay.rooms import Room
+from relay.seats import Seat, Socket, Token
 from relay.settings import (
     ANSWER_SECONDS_MAX,
     LINE_TIPS_MAX,
@@ -39,8 +33,6 @@ from relay.tips import Receipt, Status, Tip
 from relay.vendors import Vendor
 
 log = structlog.get_logger()
-
-RESOLUTIONS = ("played", "replay", "skip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,7 @@ class Hub:
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._arriving: dict[str, asyncio.Lock] = {}
         self._spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
-        self._unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
+        self.unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
 
     # -- rooms ----------------------------------------------------------
 
@@ -89,8 +81,8 @@ class Hub:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
         room = Room.restored(record, await self.store.open_receipts(model), self.settings)
         self._rooms[model] = room
-        if model in self._unkept_holds:
-            self._commit(room, room.hold(self.clock.now(), stop=self._unkept_holds[model], who="the relay"))
+        if model in self.unkept_holds:
+            self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
         return room
 
     async def save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
@@ -102,7 +94,7 @@ class Hub:
             await self.store.keep(Change(model=record))
             return record
         room.record = change(room.record)
-        await self._commit(room, Change(model=room.record))
+        await self.commit(room, Change(model=room.record))
         return room.record
 
     # -- tips going down ----------------------------------------------------------
@@ -134,68 +126,10 @@ class Hub:
         kept = keeping.result()
         room.accepted(None if kept.replayed else kept.receipt, token)
         if kept.receipt is not None and not kept.replayed:
+            for step in kept.receipt.timeline:
+                metrics.STEP[step.status].inc()
             self._moved(room, (kept.receipt,))
-        self._pump(room)
-
-    async def receipt(self, tip: str) -> Receipt:
-        """A tip's receipt. Raises `UnknownTip`."""
-        receipt = await self.store.receipt(tip)
-        if receipt is None:
-            raise UnknownTip(f"no tip '{tip:.128}' within the last {self.settings.retention_days} days")
-        return receipt
-
-    async def cancel(self, tip: str) -> Receipt:
-        """Take a tip back while it waits. Raises `AlreadySent` once it has left."""
-        room, receipt = await self._open(tip)
-        if receipt.status is Status.CANCELLED:
-            return receipt
-        if receipt.status is not Status.ACCEPTED:
-            raise AlreadySent(f"tip '{tip}' is {receipt.status} already: only an accepted tip can be taken back")
-        await self._commit(room, room.cancel(receipt, self.clock.now(), "the platform took it back"))
-        return await self.receipt(tip)
-
-    async def resolve(self, tip: str, choice: str, who: str) -> Receipt:
-        """Settle an uncertain tip by somebody's word: played, replay or skip."""
-        if choice not in RESOLUTIONS:
-            raise Invalid(f"'as' must be one of {', '.join(RESOLUTIONS)}, not {ascii(choice)[:60]}", field="as")
-        room, receipt = await self._open(tip)
-        if receipt.status is not Status.UNCERTAIN:
-            raise NotUncertain(f"tip '{tip}' is {receipt.status}: only an uncertain tip waits for somebody's word")
-        await self._commit(room, room.resolve(receipt, choice, self.clock.now(), who))
-        self._pump(room)
-        return await self.receipt(tip)
-
-    async def _open(self, tip: str) -> tuple[Room, Receipt]:
-        receipt = await self.receipt(tip)
-        room = await self.room(receipt.tip.model)
-        return room, room.line.find(tip) or receipt
-
-    # -- holding and stopping ----------------------------------------------------------
-
-    async def hold(self, model: str, *, stop: bool = False, cancel_waiting: bool = False, who: str) -> Room:
-        """Nothing more is sent to the page; with `stop` it also takes the vendor's script down. The page is told first:
-        what a body feels does not wait for a disk."""
-        room = await self.room(model)
-        at = self.clock.now()
-        change = room.hold(at, stop=stop, who=who)
-        if room.seat is not None:
-            room.seat.socket.tell(messages.STOP if stop else messages.HOLD)
-        self._unkept_holds[model] = room.record.stopped
-        kept = [self._commit(room, change)]
-        if cancel_waiting:
-            kept.append(self._commit(room, room.cancel_waiting(at, f"{who} stopped the toy")))
-        await asyncio.gather(*kept)
-        self._unkept_holds.pop(model, None)
-        return room
-
-    async def release(self, model: str) -> Room:
-        room = await self.room(model)
-        await self._commit(room, room.release(self.clock.now()))
-        self._unkept_holds.pop(model, None)
-        if room.seat is not None:
-            room.seat.socket.tell(messages.RELEASE)
-        self._pump(room)
-        return room
+        self.pump(room)
 
     # -- the page ----------------------------------------------------------
 
@@ -222,13 +156,13 @@ class Hub:
                 seat, change = room.arrive(socket, journal, ready, resumed, at)
                 if old is not None:
                     old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
-                await self._commit(room, change)
+                await self.commit(room, change)
             finally:
                 room.changing = False
             socket.tell(welcome(room, seat))
             if room.line.uncertain:
-                socket.tell(uncertain_frame(list(room.line.uncertain.values())))
-            self._pump(room)
+                socket.tell(messages.uncertain(list(room.line.uncertain.values())))
+            self.pump(room)
             log.info("page arrived", model=model, generation=seat.generation, asked=len(seat.asked))
             return room, seat
 
@@ -250,7 +184,7 @@ class Hub:
     def leave(self, room: Room, seat: Seat) -> None:
         """The page's socket is gone."""
         if not room.broken and room.seat is seat:
-            self._commit(room, room.leave(seat, self.clock.now()))
+            self.commit(room, room.leave(seat, self.clock.now()))
             log.info("page left", model=room.id, generation=seat.generation)
 
     def acknowledge(self, room: Room, seat: Seat, frame: messages.Ack) -> None:
@@ -272,7 +206,11 @@ class Hub:
 
     def hear(self, room: Room, seat: Seat, frame: messages.EventFrame) -> None:
         """What the vendor said on the page, in its own words."""
-        self._apply(room, room.hear(seat, frame.n, self.vendor.read(frame.event), self.clock.now()))
+        reading = self.vendor.read(frame.event)
+        metrics.ANOMALIES.inc(len(reading.anomalies))
+        if isinstance(reading.event, Unknown):
+            metrics.EVENTS_UNKNOWN.inc()
+        self._apply(room, room.hear(seat, frame.n, reading, self.clock.now()))
 
     # -- time ----------------------------------------------------------
 
@@ -287,10 +225,16 @@ class Hub:
         for room in self.rooms:
             if room.due > at:
                 continue
-            seat = room.seat
-            if seat is not None and seat.asked and seat.asked_at + ANSWER_SECONDS_MAX <= at:
-                seat.socket.close(Close.HEARTBEAT_LOST, "did not answer what became of its tips")
             self._apply(room, room.tick(at))
+            seat = room.seat
+            if seat is None:
+                continue
+            if seat.asked:
+                if seat.asked_at + ANSWER_SECONDS_MAX <= at:
+                    seat.socket.close(Close.HEARTBEAT_LOST, "did not answer what became of its tips")
+            elif overdue := room.line.overdue(at):
+                seat.asked, seat.asked_at = overdue, at
+                seat.socket.tell(messages.ask(overdue))
 
     def forget_idle(self) -> None:
         """Rooms with nobody and nothing in them need no memory."""
@@ -303,14 +247,14 @@ class Hub:
 
     def _apply(self, room: Room, change: Change) -> None:
         if not room.broken:
-            self._commit(room, change)
-            self._pump(room)
+            self.commit(room, change)
+            self.pump(room)
 
-    def _pump(self, room: Room) -> None:
+    def pump(self, room: Room) -> None:
         if room.line.waiting and not room.broken:
-            self._commit(room, room.pump(self.clock.now()))
+            self.commit(room, room.pump(self.clock.now()))
 
-    def _commit(self, room: Room, change: Change) -> asyncio.Future[Kept]:
+    def commit(self, room: Room, change: Change) -> asyncio.Future[Kept]:
         if change == Change():
             done: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
             done.set_result(Kept())
@@ -323,6 +267,8 @@ class Hub:
         if keeping.cancelled() or keeping.exception() is not None:
             self._drop(room)
         else:
+            for receipt in change.moved:
+                metrics.STEP[receipt.status].inc()
             self._moved(room, change.moved)
 
     def _moved(self, room: Room, moved: tuple[Receipt, ...]) -> None:
@@ -331,7 +277,7 @@ class Hub:
             return
         doubted = [one for one in moved if one.status is Status.UNCERTAIN]
         if doubted and room.seat is not None:
-            room.seat.socket.tell(uncertain_frame(doubted))
+            room.seat.socket.tell(messages.uncertain(doubted))
         at = self.clock.now()
         for receipt in moved:
             if receipt.status is not Status.SENT or room.line.sent.get(receipt.tip.id) != receipt:
@@ -340,16 +286,7 @@ class Hub:
             if back is not None:
                 self._apply(room, back)
             elif room.seat is not None:
-                room.seat.socket.tell(
-                    messages.tip(
-                        id=receipt.tip.id,
-                        tipper=receipt.tip.shown,
-                        amount=receipt.tip.amount,
-                        ttl=receipt.expires_at - at,
-                        run=room.seat.run,
-                        at=at,
-                    )
-                )
+                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at))
 
     def _drop(self, room: Room) -> None:
         """The store failed: what this room has decided since is worth nothing."""
@@ -357,19 +294,9 @@ class Hub:
             return
         room.broken = True
         if room.record.held:
-            self._unkept_holds[room.id] = room.record.stopped
+            self.unkept_holds[room.id] = room.record.stopped
         if self._rooms.get(room.id) is room:
             del self._rooms[room.id]
         if room.seat is not None:
             room.seat.socket.close(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now")
         log.error("room dropped", model=room.id, why="the store failed")
-
-
-def uncertain_frame(receipts: list[Receipt]) -> bytes:
-    """What a broadcaster is asked about: did this one play?"""
-    return messages.uncertain(
-        [
-            {"id": one.tip.id, "tipper": one.tip.shown, "amount": one.tip.amount, "at": iso(one.timeline[-1].at)}
-            for one in receipts
-        ]
-    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from relay.evidence import Finding, Watch
-from relay.settings import NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS
+from relay.settings import ASK_AGAIN_SECONDS, NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS
 from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move
 
 Moved = list[Receipt]
@@ -194,7 +194,7 @@ class Line:
             case Status.ACCEPTED if not held:
                 return receipt.expires_at
             case Status.SENT:
-                return receipt.expires_at + SENT_GRACE_SECONDS
+                return receipt.expires_at + ASK_AGAIN_SECONDS
             case Status.PLAYED:
                 return at + grace
             case Status.RUNNING:
@@ -210,6 +210,10 @@ class Line:
         times = [self.due_of(one, held=held, grace=grace) for part in parts for one in part.values()]
         settled = self.watch.next_due(settle)
         return min(times if settled is None else [*times, settled], default=float("inf"))
+
+    def overdue(self, at: float) -> tuple[str, ...]:
+        """Tips a page has not spoken of although their time is over."""
+        return tuple(one.tip.id for one in self.sent.values() if one.expires_at + ASK_AGAIN_SECONDS <= at)
 
     # -- inside ----------------------------------------------------------
 

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 import orjson
 
+from relay.clock import iso
+from relay.tips import Receipt
+
 PROTOCOL = "relay.v1"
 
 
@@ -130,15 +133,15 @@ def welcome(
     )
 
 
-def tip(*, id: str, tipper: str, amount: int, ttl: float, run: int, at: float) -> bytes:
-    """`ttl`: seconds left at `at`, the relay's clock."""
+def tip(receipt: Receipt, *, run: int, at: float) -> bytes:
+    """A tip to play. `ttl`: seconds left at `at`, the relay's clock."""
     return orjson.dumps(
         {
             "type": "tip",
-            "id": id,
-            "tipper": tipper,
-            "amount": amount,
-            "ttl": round(ttl, 3),
+            "id": receipt.tip.id,
+            "tipper": receipt.tip.shown,
+            "amount": receipt.tip.amount,
+            "ttl": round(receipt.expires_at - at, 3),
             "run": run,
             "at": round(at, 3),
         }
@@ -149,7 +152,12 @@ def ask(tips: Sequence[str]) -> bytes:
     return orjson.dumps({"type": "ask", "tips": tips})
 
 
-def uncertain(tips: Sequence[dict[str, Any]]) -> bytes:
+def uncertain(receipts: Sequence[Receipt]) -> bytes:
+    """What a broadcaster is asked about: did these play?"""
+    tips = [
+        {"id": one.tip.id, "tipper": one.tip.shown, "amount": one.tip.amount, "at": iso(one.timeline[-1].at)}
+        for one in receipts
+    ]
     return orjson.dumps({"type": "uncertain", "tips": tips})
 
 

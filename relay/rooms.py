@@ -9,47 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from relay.announcements import announce, pass_on
-from relay.broadcasts import State, doubted, fold, reaction_as_json, state_as_json
-from relay.clock import iso
+from relay.broadcasts import State, doubted, fold, reaction_as_json
 from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen
 from relay.feeds import Draft, settings_entry, tip_entry, toy_entry
 from relay.lines import Line, sent_to
-from relay.menus import menu_as_json, menu_from_json, preview
-from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, Settings
+from relay.menus import menu_as_json, menu_from_json
+from relay.seats import Seat, Socket, Token
+from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, TURNED_AWAY_SECONDS, Settings
 from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, Tip, accept, move
 from relay.vendors import Reading
-
-
-class Socket(Protocol):
-    """The relay's end of a page's socket. Both calls return at once."""
-
-    def tell(self, frame: bytes) -> None: ...
-
-    def close(self, code: int, reason: str) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """The page that acts for a model: the newest generation's."""
-
-    socket: Socket
-    generation: int
-    journal: str
-    ready: bool = False  # the vendor's script takes tips
-    why: str | None = None  # why it does not
-    run: int = 1  # rises when the page turned a tip away: what was sent before is turned away too
-    heard: int = 0  # the newest event's number
-    asked: tuple[str, ...] = ()  # tips the page has to speak of before it gets new ones
-    asked_at: float = 0.0
-    hidden: bool = False
-
-
-# A tip that is being kept as given to a page already: that page's generation and run. None: kept as waiting.
-Token = tuple[int, int] | None
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +123,9 @@ class Room:
         if turned and seat is not None and run in (None, seat.run):
             # The shim turns away everything of this run, so that no later tip overtakes.
             seat.run += 1
-            seat.ready, seat.why = False, "turned a tip away"
+            if not self.record.held:
+                seat.ready, seat.why, seat.turned_at = False, "turned a tip away", at
+                self.due = min(self.due, at + TURNED_AWAY_SECONDS)
         return self._moved(self.line.acknowledge(tip, outcome, at, generation, error), at)
 
     def cancel(self, receipt: Receipt, at: float, why: str) -> Change:
@@ -198,7 +172,7 @@ class Room:
         return self._moved(moved, at)
 
     def vendor(self, seat: Seat, ready: bool, why: str | None, at: float) -> Change:
-        seat.ready, seat.why = ready, why
+        seat.ready, seat.why, seat.turned_at = ready, why, None
         return self._moved([], at)
 
     def hold(self, at: float, *, stop: bool, who: str) -> Change:
@@ -289,8 +263,11 @@ class Room:
     def tick(self, at: float) -> Change:
         """What only time decides. Cheap to call early."""
         grace, held = self.settings.reaction_grace, self.record.held
-        if self.state.vendor_busy and self.seat is not None:
+        seat = self.seat
+        if self.state.vendor_busy and seat is not None:
             self.busy_until = at
+        if seat is not None and seat.turned_at is not None and seat.turned_at + TURNED_AWAY_SECONDS <= at:
+            seat.ready, seat.why, seat.turned_at = True, None, None
         moved = self.line.tick(at, held=held, grace=grace, busy_until=self.busy_until, settle=SETTLE_SECONDS)
         if self.seat is None and self.left_at is not None and self.left_at + grace <= at:
             moved += self.line.found(self.line.watch.end(self.left_at, "the page left"), at)
@@ -325,31 +302,3 @@ class Room:
         # A tip that took two steps at once is written once, with both in its timeline.
         newest = tuple({one.tip.id: one for one in moved}.values())
         return Change(moved=newest, entries=tuple(drafts), model=model)
-
-    def as_json(self) -> dict[str, Any]:
-        """Design section 8."""
-        seat = self.seat
-        return {
-            "model": self.id,
-            "name": self.record.name,
-            "online": seat is not None,
-            "ready": seat is not None and seat.ready,
-            "why": seat.why if seat is not None and not seat.ready else None,
-            "held": self.record.held,
-            "stopped": self.record.stopped,
-            "generation": self.record.generation,
-            "since": None if self.since is None else iso(self.since),
-            **state_as_json(self.state),
-            "queue": {"fresh": self.state.queue_fresh, **self.queue_view, "line": len(self.line.waiting)},
-            "tips": {"open": len(self.line), "uncertain": len(self.line.uncertain)},
-        }
-
-    def page_as_json(self) -> dict[str, Any]:
-        """What the answer to `POST /tips` says about the page."""
-        seat = self.seat
-        ready = seat is not None and seat.ready and not self.record.held
-        return {"online": seat is not None, "ready": ready, "toys": self.state.toys_on}
-
-    def preview(self, amount: int) -> dict[str, Any]:
-        found = preview(self.state.menu, amount)
-        return {"reacts": found.reacts, "level": found.level, "special": found.special, "seconds": found.seconds}

@@ -15,6 +15,7 @@ from relay.rooms import Room
 from relay.settings import TIP_BODY_BYTES_MAX
 from relay.stores import ModelRecord
 from relay.tips import shown
+from relay.views import room_as_json
 from relay.web.bodies import decode, read_body
 from relay.web.replies import Json
 from relay.web.shim import script_line
@@ -71,22 +72,22 @@ def summary(record: ModelRecord, room: Room | None) -> dict[str, Any]:
 async def get_model(request: Request) -> Response:
     relay = wiring(request)
     relay.keys.check(request.headers, "models")
-    return Json((await relay.hub.room(request.path_params["model"])).as_json())
+    return Json(room_as_json(await relay.hub.room(request.path_params["model"])))
 
 
 async def put_hold(request: Request) -> Response:
     """Tips wait from now on; what the toy does goes on."""
     relay = wiring(request)
     key = relay.keys.check(request.headers, "models", await read_body(request, TIP_BODY_BYTES_MAX))
-    room = await relay.hub.hold(request.path_params["model"], who=f"the platform ({key.name})")
-    return Json(room.as_json())
+    room = await relay.desk.hold(request.path_params["model"], who=f"the platform ({key.name})")
+    return Json(room_as_json(room))
 
 
 async def delete_hold(request: Request) -> Response:
     """Tips go again; after a stop the page brings the vendor's script back."""
     relay = wiring(request)
     relay.keys.check(request.headers, "models")
-    return Json((await relay.hub.release(request.path_params["model"])).as_json())
+    return Json(room_as_json(await relay.desk.release(request.path_params["model"])))
 
 
 async def post_stop(request: Request) -> Response:
@@ -97,13 +98,13 @@ async def post_stop(request: Request) -> Response:
     waiting = data.get("waiting", "hold")
     if waiting not in ("hold", "cancel"):
         raise Invalid(f"'waiting' must be hold or cancel, not {shown(waiting)}", field="waiting")
-    room = await relay.hub.hold(
+    room = await relay.desk.hold(
         request.path_params["model"],
         stop=True,
         cancel_waiting=waiting == "cancel",
         who=f"the platform ({key.name})",
     )
-    return Json(room.as_json())
+    return Json(room_as_json(room))
 
 
 async def post_ticket(request: Request) -> Response:

@@ -14,7 +14,8 @@ from starlette.websockets import WebSocket, WebSocketState
 from relay import messages, metrics
 from relay.errors import BadSettings, StoreUnavailable, TicketExpired, TicketRefused, UnknownModel
 from relay.messages import Close
-from relay.rooms import Room, Seat
+from relay.rooms import Room
+from relay.seats import Seat
 from relay.settings import HELLO_SECONDS_MAX, TICKET_SECONDS
 from relay.web.page_socket import Closed, PageSocket
 from relay.web.wiring import Wiring, wiring
@@ -48,8 +49,6 @@ def check_handshake(relay: Wiring, origin: str | None, offered: list[str]) -> No
         raise Closed(Close.ORIGIN, "this origin is not listed in RELAY_ORIGINS")
     if messages.PROTOCOL not in offered:
         raise Closed(Close.VERSION, f"the subprotocol must be {messages.PROTOCOL}")
-    if relay.draining:
-        raise Closed(Close.DRAINING, "draining")
 
 
 async def converse(relay: Wiring, websocket: WebSocket) -> None:
@@ -173,11 +172,11 @@ async def command(relay: Wiring, room: Room, seat: Seat, frame: Any) -> None:
     try:
         match frame:
             case messages.Stop():
-                await relay.hub.hold(room.id, stop=True, who="the broadcaster")
+                await relay.desk.hold(room.id, stop=True, who="the broadcaster")
             case messages.Release():
-                await relay.hub.release(room.id)
+                await relay.desk.release(room.id)
             case messages.Resolve(id, choice) if id in room.line.uncertain:
-                await relay.hub.resolve(id, choice, "the broadcaster")
+                await relay.desk.resolve(id, choice, "the broadcaster")
     except Exception as error:  # the room is dropped or the word was no word: the socket's end says the rest
         log.warning("command refused", model=room.id, frame=type(frame).__name__, why=str(error)[:200])
 

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS = 95  # above what cloud routers use, so that they end idle connections and not we
 SEND_BUFFER_BYTES = 64 * 1024  # a peer that stops reading shows after little, not after megabytes
 SHUTDOWN_SECONDS = 5
+REQUEST_SECONDS = 1  # for requests that are being answered when the listener closes
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
 BACKLOG = 2048
 
@@ -60,6 +61,14 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.gather(*(drain(wiring) for wiring in self._wirings))
+        # The next relay listens as soon as this one does not, and waits for the file: let go of both together.
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        deadline = asyncio.get_running_loop().time() + REQUEST_SECONDS
+        await until_empty(lambda: len(self.server_state.tasks), deadline)
+        await asyncio.gather(*(wiring.store.close() for wiring in self._wirings))
         await super().shutdown(sockets)
         self._captured_signals.clear()  # a drained end is a clean end: exit code 0
 

@@ -14,6 +14,7 @@ from relay.errors import Invalid, Refusal
 from relay.hub import Delivered
 from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_MAX, TIP_BODY_BYTES_MAX
 from relay.tips import Status, read_tip, receipt_as_json, shown
+from relay.views import page_as_json, preview_as_json
 from relay.web.bodies import decode, read_body
 from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
@@ -58,21 +59,19 @@ async def deliver(relay: Wiring, item: Any, key: str | None) -> Delivered:
     delivered = await relay.hub.deliver(tip)
     if delivered.replayed:
         metrics.REPLAYED.inc()
-    else:
-        metrics.STEP[Status.ACCEPTED].inc()
     return delivered
 
 
 def answer(delivered: Delivered) -> dict[str, Any]:
     """The receipt, and what the platform can tell its viewer at once."""
     room, receipt = delivered.room, delivered.receipt
-    return receipt_as_json(receipt) | {"page": room.page_as_json(), "preview": room.preview(receipt.tip.amount)}
+    return receipt_as_json(receipt) | {"page": page_as_json(room), "preview": preview_as_json(room, receipt.tip.amount)}
 
 
 async def get_tip(request: Request) -> Response:
     relay = wiring(request)
     relay.keys.check(request.headers, "tips")
-    return Json(receipt_as_json(await relay.hub.receipt(request.path_params["id"])))
+    return Json(receipt_as_json(await relay.desk.receipt(request.path_params["id"])))
 
 
 async def list_tips(request: Request) -> Response:
@@ -102,7 +101,7 @@ async def delete_tip(request: Request) -> Response:
     """Take a tip back while it waits."""
     relay = wiring(request)
     relay.keys.check(request.headers, "tips")
-    return Json(receipt_as_json(await relay.hub.cancel(request.path_params["id"])))
+    return Json(receipt_as_json(await relay.desk.cancel(request.path_params["id"])))
 
 
 async def resolve_tip(request: Request) -> Response:
@@ -114,7 +113,7 @@ async def resolve_tip(request: Request) -> Response:
     choice = data.get("as") if isinstance(data, dict) else None
     if not isinstance(choice, str):
         raise Invalid(f"'as' must be played, replay or skip, not {shown(choice)}", field="as")
-    receipt = await relay.hub.resolve(request.path_params["id"], choice, f"the platform ({key.name})")
+    receipt = await relay.desk.resolve(request.path_params["id"], choice, f"the platform ({key.name})")
     return Json(receipt_as_json(receipt))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import HTTPConnection
 
 from relay.clock import Clock
+from relay.desk import Desk
 from relay.followers import Followers
 from relay.hub import Hub
 from relay.models import Models
@@ -27,6 +28,7 @@ class Wiring:
     store: Store
     vendor: Vendor
     hub: Hub
+    desk: Desk
     followers: Followers
     models: Models
     tickets: Tickets
@@ -55,6 +57,7 @@ def wire(
         store=store,
         vendor=vendor,
         hub=hub,
+        desk=Desk(hub),
         followers=followers,
         models=Models(hub, store, vendor, Vault(settings.encryption_keys), clock),
         tickets=Tickets(settings.secrets, clock),

@@ -1,0 +1,35 @@
+"""Seats: the page that acts for a model, as the relay sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Socket(Protocol):
+    """The relay's end of a page's socket. Both calls return at once."""
+
+    def tell(self, frame: bytes) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """The page that acts for a model: the newest generation's."""
+
+    socket: Socket
+    generation: int
+    journal: str
+    ready: bool = False  # the vendor's script takes tips
+    why: str | None = None  # why it does not
+    run: int = 1  # rises when the page turned a tip away: what was sent before is turned away too
+    heard: int = 0  # the newest event's number
+    asked: tuple[str, ...] = ()  # tips the page has to speak of before it gets new ones
+    asked_at: float = 0.0
+    turned_at: float | None = None  # when it turned a tip away and has not said that it is ready since
+    hidden: bool = False
+
+
+# A tip that is being kept as given to a page already: that page's generation and run. None: kept as waiting.
+Token = tuple[int, int] | None

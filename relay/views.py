@@ -1,0 +1,41 @@
+"""Views: a room as the platform sees it over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay.broadcasts import state_as_json
+from relay.clock import iso
+from relay.menus import preview
+from relay.rooms import Room
+
+
+def room_as_json(room: Room) -> dict[str, Any]:
+    """Design section 8."""
+    seat = room.seat
+    return {
+        "model": room.id,
+        "name": room.record.name,
+        "online": seat is not None,
+        "ready": seat is not None and seat.ready,
+        "why": seat.why if seat is not None and not seat.ready else None,
+        "held": room.record.held,
+        "stopped": room.record.stopped,
+        "generation": room.record.generation,
+        "since": None if room.since is None else iso(room.since),
+        **state_as_json(room.state),
+        "queue": {"fresh": room.state.queue_fresh, **room.queue_view, "line": len(room.line.waiting)},
+        "tips": {"open": len(room.line), "uncertain": len(room.line.uncertain)},
+    }
+
+
+def page_as_json(room: Room) -> dict[str, Any]:
+    """What the answer to `POST /tips` says about the page."""
+    seat = room.seat
+    ready = seat is not None and seat.ready and not room.record.held
+    return {"online": seat is not None, "ready": ready, "toys": room.state.toys_on}
+
+
+def preview_as_json(room: Room, amount: int) -> dict[str, Any]:
+    found = preview(room.state.menu, amount)
+    return {"reacts": found.reacts, "level": found.level, "special": found.special, "seconds": found.seconds}
