@@ -40,11 +40,14 @@ def fold(state: State, event: Event, anomalies: int = 0) -> State:
     match event:
         case ToysSeen(toys, on):
             # Per-toy words are the truth; the top-level word only counts where there are none (facts.md H33).
-            known = state.toys if toys is None else toys
-            if known is not None and (toys is not None or on is None):
-                on = any(toy.on for toy in known)
-            return replace(state, toys=known, toys_on=on, toys_fresh=True)
-        case SettingsSeen(menu):
+            listed = state.toys if toys is None else toys
+            if listed is not None and (toys is not None or on is None):
+                words = [toy.on for toy in listed if toy.on is not None]
+                on = any(words) if words or not listed else on
+            return replace(state, toys=listed, toys_on=on, toys_fresh=True)
+        case SettingsSeen(levels, specials):
+            known = state.menu or Menu()
+            menu = Menu(known.levels if levels is None else levels, known.specials if specials is None else specials)
             return replace(state, menu=menu, menu_fresh=True)
         case QueueSeen(running, queued, waiting):
             return replace(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.menus import Menu
+from relay.menus import Level, Special
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class SettingsSeen:
-    menu: Menu
+    """The model's settings; some broadcasts leave the specials out (facts.md 1.4)."""
+
+    levels: tuple[Level, ...] | None
+    specials: tuple[Special, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

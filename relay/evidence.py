@@ -25,7 +25,7 @@ class Called:
 
     tip: str
     order: int
-    late: bool = False  # already called no_reaction: only taken when nobody else explains an entry
+    late: bool = False  # called no_reaction, or its queue is gone: only taken when nobody else explains an entry
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Watch:
         self._seen.setdefault((name, amount), []).append(Seen(self._called(tip), running, since, seconds))
 
     def demote(self, tip: str) -> None:
-        """The tip was called no_reaction: late evidence still counts, behind that for everybody else."""
+        """The tip was called no_reaction, or is in doubt: evidence still counts, behind that for everybody else."""
         for calls in self._calls.values():
             for call in calls:
                 call.late = call.late or call.tip == tip
@@ -91,6 +91,9 @@ class Watch:
         for tip, (key, _, _) in self._vanished.items():
             yield Finding(tip, Status.CLEARED, "gone from the vendor's queue before it ran", evidence_of(key))
         self._vanished.clear()
+        for calls in self._calls.values():
+            for call in calls:
+                call.late = True  # the next queue begins with the next call
 
     # -- what the vendor shows ----------------------------------------------------------
 
@@ -181,7 +184,7 @@ class Watch:
         seen = self._seen.setdefault(key, [])
         echoes = {one.echo for one in (*runs, *waits) if one.echo}
         while len(seen) < wanted:
-            call = self._next(key, echoes)
+            call = self._next(key, echoes, runs=len(seen) < len(runs))
             seen.append(Seen(call))
             if call is not None and len(seen) > len(runs):
                 yield Finding(call.tip, Status.QUEUED, "the vendor's queue shows it", evidence_of(key))
@@ -196,12 +199,12 @@ class Watch:
                         one.call.tip, Status.RUNNING, "the vendor says the toy reacts to it", evidence_of(key, reaction)
                     )
 
-    def _next(self, key: Key, echoes: set[str]) -> Called | None:
-        for tip, (kept, call, _) in list(self._vanished.items()):
-            if kept == key:  # it had left the queue because it began to run
-                del self._vanished[tip]
-                return call
+    def _next(self, key: Key, echoes: set[str], runs: bool) -> Called | None:
         calls = self._calls.get(key, [])
+        vanished = next((tip for tip, (kept, _, _) in self._vanished.items() if kept == key), None)
+        # An entry that runs had left the queue because it began to run. One that waits is sooner a new one.
+        if vanished is not None and (runs or all(call.late for call in calls)):
+            return self._vanished.pop(vanished)[1]
         chosen = next((call for call in calls if call.tip in echoes), None)
         chosen = chosen or next((call for call in calls if not call.late), calls[0] if calls else None)
         if chosen is not None:

@@ -70,6 +70,7 @@ class Followers:
         self._store = store
         self._clock = clock
         self._by_model: dict[str | None, set[Follower]] = {}
+        self._ended = False
 
     def __len__(self) -> int:
         return sum(map(len, self._by_model.values()))
@@ -87,7 +88,8 @@ class Followers:
                     follower.push(entry, data)
 
     def end(self) -> None:
-        """Every reader is told that this is the end for now."""
+        """Every reader is told that this is the end for now; so is whoever comes back too soon."""
+        self._ended = True
         for followers in self._by_model.values():
             for follower in followers:
                 follower.end()
@@ -95,6 +97,8 @@ class Followers:
     @contextmanager
     def follow(self, model: str | None, audience: Audience) -> Iterator[Follower]:
         follower = Follower(model, audience)
+        if self._ended:
+            follower.end()
         self._by_model.setdefault(model, set()).add(follower)
         try:
             yield follower
@@ -110,23 +114,25 @@ class Followers:
 
         An empty batch means `heartbeat` seconds of silence. Raises `TooSlow`; ends when the relay drains.
         """
-        epoch, reached = self._store.epoch, await self._store.last()
+        epoch, reached = self._store.epoch, 0  # whoever wants no history hears all that comes in from here on
         if after is not None:
             gap = await self._gap(after)
             if gap is not None:
                 yield [gap]
-            reached = after.n if after.epoch == epoch and after.n <= reached else await self._store.trimmed()
+            ours = after.epoch == epoch and after.n <= await self._store.last()
+            reached = after.n if ours else await self._store.trimmed()
             while page := await self._store.entries(model=follower.model, after=reached, limit=HISTORY_PAGE):
                 reached = page[-1].n
                 yield self._shown(follower, page)
         elif last > 0:
             page = await self._store.newest(model=follower.model, count=last)
-            reached = max(reached, page[-1].n if page else 0)
+            reached = page[-1].n if page else 0
             yield self._shown(follower, page)
         while (batch := await follower.take(heartbeat)) is not None:
             # What came in while history was read may have been part of it.
             fresh = [(entry, data) for entry, data in batch if entry.n > reached]
-            yield [(str(Cursor(epoch, entry.n)), entry.type, data) for entry, data in fresh]
+            if fresh or not batch:
+                yield [(str(Cursor(epoch, entry.n)), entry.type, data) for entry, data in fresh]
 
     def _shown(self, follower: Follower, page: Sequence[Entry]) -> list[tuple[str, str, bytes]]:
         epoch = self._store.epoch

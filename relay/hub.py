@@ -15,7 +15,7 @@ import structlog
 
 from relay import messages, metrics
 from relay.clock import Clock
-from relay.errors import IdReused, LineFull, UnknownModel
+from relay.errors import IdReused, LineFull, StoreUnavailable, UnknownModel
 from relay.events import Unknown
 from relay.feeds import tip_entry
 from relay.menus import preview
@@ -102,7 +102,8 @@ class Hub:
     async def deliver(self, tip: Tip) -> Delivered:
         """Keep a tip; its way to the page begins with that. Raises `UnknownModel`, `IdReused`, `StoreUnavailable`."""
         room = await self.room(tip.model)
-        if len(room.line.waiting) + room.pending.total() >= LINE_TIPS_MAX:
+        full = len(room.line.waiting) + room.pending.total() >= LINE_TIPS_MAX
+        if full and await self.store.receipt(tip.id) is None:  # a retry needs no place
             raise LineFull(f"{LINE_TIPS_MAX} tips wait for model '{tip.model}' already: try later", retry_after=10)
         receipt, token = room.accept(tip, self.clock.now())
         # The feed hears that the tip was taken, whether or not it is on its way already.
@@ -152,6 +153,8 @@ class Hub:
                 old = room.seat
                 if old is not None and old.journal != journal:
                     await self._last_word(room, old)
+                if room.broken:
+                    raise StoreUnavailable("the store failed while the older page was asked: come back", retry_after=1)
                 at = self.clock.now()
                 seat, change = room.arrive(socket, journal, ready, resumed, at)
                 if old is not None:
@@ -276,7 +279,7 @@ class Hub:
         if room.broken:
             return
         doubted = [one for one in moved if one.status is Status.UNCERTAIN]
-        if doubted and room.seat is not None:
+        if doubted and room.seat is not None and not room.changing:  # a page that arrives is told after its welcome
             room.seat.socket.tell(messages.uncertain(doubted))
         at = self.clock.now()
         for receipt in moved:

@@ -12,7 +12,7 @@ from typing import Any
 
 from relay.evidence import Finding, Watch
 from relay.settings import ASK_AGAIN_SECONDS, NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS
-from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move
+from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move, note
 
 Moved = list[Receipt]
 
@@ -35,6 +35,7 @@ class Line:
         self.called: dict[str, Receipt] = {}  # played, queued or running
         self.late: dict[str, Receipt] = {}  # no_reaction, still open for late evidence
         self.watch = Watch()
+        self._overtaken: set[str] = set()  # uncertain tips behind which a later one has been sent since
         self._policy = uncertain_policy
         for receipt in receipts:
             self._restore(receipt)
@@ -53,6 +54,8 @@ class Line:
         tip = receipt.tip
         for part in (self.waiting, self.sent, self.uncertain, self.called, self.late):
             part.pop(tip.id, None)
+        if receipt.status is not Status.UNCERTAIN:
+            self._overtaken.discard(tip.id)
         match receipt.status:
             case Status.ACCEPTED:
                 back = bool(self.waiting) and receipt.seq < next(reversed(self.waiting.values())).seq
@@ -62,10 +65,11 @@ class Line:
                 self.watch.drop(tip.id)
             case Status.SENT:
                 self.sent[tip.id] = receipt
+                self._overtaken.update(one.tip.id for one in self.uncertain.values() if one.seq < receipt.seq)
                 self.watch.add(tip.id, tip.shown, tip.amount)
             case Status.UNCERTAIN:
                 self.uncertain[tip.id] = receipt
-                self.watch.drop(tip.id)
+                self.watch.demote(tip.id)
             case Status.PLAYED | Status.QUEUED | Status.RUNNING:
                 self.called[tip.id] = receipt
             case Status.NO_REACTION:
@@ -239,6 +243,11 @@ class Line:
             moved.append(receipt)
         if receipt.status not in (Status.SENT, Status.UNCERTAIN) or status not in LIFE[receipt.status]:
             return moved
+        if receipt.status is Status.UNCERTAIN and status is Status.ACCEPTED and receipt.tip.id in self._overtaken:
+            # The order of acceptance is the order of the show: only somebody's word plays it behind its time.
+            moved.append(note(receipt, at, f"{why}; later tips went before it, so it waits for a word", evidence))
+            self.place(moved[-1])
+            return moved
         moved.append(self._move(receipt, status, at, why, evidence))
         if status is Status.UNCERTAIN and self._policy != "hold":
             moved += self.resolve(moved[-1], self._policy, at, "the setting RELAY_UNCERTAIN")
@@ -247,6 +256,8 @@ class Line:
     def _restore(self, receipt: Receipt) -> None:
         tip, last = receipt.tip, receipt.timeline[-1]
         self.place(receipt)
+        if receipt.status is Status.UNCERTAIN:
+            self._overtaken.add(tip.id)  # nobody remembers what was sent behind it
         if receipt.status is Status.PLAYED:
             self.watch.add(tip.id, tip.shown, tip.amount)
         elif receipt.status in WATCHED:

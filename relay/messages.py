@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from relay.clock import iso
+from relay.surrogates import half_an_emoji, mended
 from relay.tips import Receipt
 
 PROTOCOL = "relay.v1"
@@ -76,7 +77,7 @@ class Resolve(msgspec.Struct, tag="resolve", rename={"choice": "as"}):
 Frame = Hello | Answer | Ack | EventFrame | VendorFrame | Pong | Stop | Release | Resolve
 KNOWN = frozenset({"hello", "answer", "ack", "event", "vendor", "pong", "stop", "release", "resolve"})
 
-_decoder = msgspec.json.Decoder(Frame)
+_decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
 _kind = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -91,9 +92,13 @@ class BadFrame(Exception):
 def read_frame(data: str | bytes) -> Frame:
     """The frame in one message. Raises `BadFrame`."""
     try:
-        frame: Frame = _decoder.decode(data)
-        return frame
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        try:
+            return _decoder.decode(data)
+        except msgspec.DecodeError as error:
+            if not half_an_emoji(error):
+                raise
+            return _decoder.decode(mended(data))
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         why = str(error)[:200] or type(error).__name__
     try:
         kind = _kind.decode(data).get("type")

@@ -11,8 +11,9 @@ import unicodedata
 NAME_LENGTH_MAX = 64  # code points after cleaning
 MARKS_IN_A_ROW_MAX = 4  # combining marks on one letter; more is decoration that climbs over the lines above
 
-# Letters by category, invisible all the same: Hangul fillers, Braille blank, Khmer inherent vowels.
-INVISIBLE = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Letters or marks by category, invisible all the same: grapheme joiner, Hangul fillers, Khmer inherent vowels, Braille
+# blank.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -41,4 +42,5 @@ def clean_name(raw: str) -> str:
         else:
             marks = 0
         kept.append(char)
-    return "".join(kept)[:NAME_LENGTH_MAX].strip()
+    # What stood apart may have come together: NFC again, so that a cleaned name stays what it is when cleaned again.
+    return unicodedata.normalize("NFC", "".join(kept))[:NAME_LENGTH_MAX].strip()

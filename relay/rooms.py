@@ -23,6 +23,8 @@ from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, Tip, accept, move
 from relay.vendors import Reading
 
+TURNED_AWAY = frozenset({"not_ready", "stale"})
+
 
 @dataclass(slots=True, eq=False)
 class Room:
@@ -97,6 +99,7 @@ class Room:
         token = self.unwritten.pop(receipt.tip.id, None)
         seat = self.seat
         if seat is not None and token == (seat.generation, seat.run) and not self.record.held and not self.changing:
+            seat.runs[receipt.tip.id] = seat.run
             return None
         back = move(receipt, Status.ACCEPTED, at, "its page left or turned away before it was handed over")
         self.line.place(back)
@@ -118,9 +121,11 @@ class Room:
     def acknowledge(
         self, tip: str, outcome: str, at: float, generation: int, error: str | None, run: int | None
     ) -> Change:
-        seat = self.seat
-        turned = outcome == "not_ready" and seat is not None and seat.generation == generation
-        if turned and seat is not None and run in (None, seat.run):
+        seat = self.seat if self.seat is not None and self.seat.generation == generation else None
+        written_in = seat.runs.pop(tip, None) if seat is not None and run in (None, seat.runs.get(tip)) else None
+        if outcome in TURNED_AWAY and run is not None and run != written_in:
+            return Change()  # it turned away an earlier frame of this tip, which has been sent again since
+        if outcome == "not_ready" and seat is not None and run in (None, seat.run):
             # The shim turns away everything of this run, so that no later tip overtakes.
             seat.run += 1
             if not self.record.held:
@@ -166,10 +171,14 @@ class Room:
 
     def answer(self, seat: Seat, answers: dict[str, str], at: float) -> Change:
         """The page's journal has spoken. Also counts where the page was replaced meanwhile."""
-        asked = seat.asked or tuple(answers)
-        seat.asked = ()
-        moved = self.line.answer({tip: answers[tip] for tip in answers}, asked, at, seat.generation)
-        return self._moved(moved, at)
+        asked, seat.asked = seat.asked, ()  # an answer nobody asked for, or a second one, proves nothing about now
+        # What another journal was given since, this one can only prove to be played, not to be unplayed.
+        asked = tuple(tip for tip in asked if answers.get(tip) in ("played", "failed") or self._was_given(tip, seat))
+        return self._moved(self.line.answer(answers, asked, at, seat.generation), at)
+
+    def _was_given(self, tip: str, seat: Seat) -> bool:
+        receipt = self.line.find(tip)
+        return receipt is not None and receipt.journal == seat.journal
 
     def vendor(self, seat: Seat, ready: bool, why: str | None, at: float) -> Change:
         seat.ready, seat.why, seat.turned_at = ready, why, None
@@ -221,9 +230,9 @@ class Room:
                 if after.toys_on is not None and before.toys_on is not after.toys_on:
                     word = "toy_on" if after.toys_on else "toy_off"
                     entries.append(announce(self.id, self.record.name, word, at))
-            case SettingsSeen(menu) if menu != before.menu:
+            case SettingsSeen() if after.menu is not None and after.menu != before.menu:
                 entries.append(settings_entry(self.id, after, at))
-                self.record = record = replace(self.record, menu=menu_as_json(menu))
+                self.record = record = replace(self.record, menu=menu_as_json(after.menu))
             case QueueSeen():
                 running, queued = after.running or (), after.queued or ()
                 moved = self.line.found(self.line.watch.see(running, queued, after.waiting or 0, at), at)
@@ -239,18 +248,30 @@ class Room:
 
     def _pass_on(self, message: Message, at: float) -> Draft:
         """The vendor speaks of a tip by the name it was given. About a private tip it does not speak in public (H7)."""
-        named = [one.tip for one in self.line.called.values() if one.tip.shown and one.tip.shown in message.text]
+        named = [tip for tip in self._given() if tip.shown and tip.shown in message.text]
+        longest = max((len(tip.shown) for tip in named), default=0)  # 'jo' is no name in words about 'john'
+        named = [tip for tip in named if len(tip.shown) == longest]
         private = bool(named) and all(tip.private for tip in named)
         about = next((tip.id for tip in named if tip.private == private), None)
         return pass_on(self.id, message, at, about, private)
+
+    def _given(self) -> list[Tip]:
+        """Tips that the vendor may speak of; its words may come before the page's acknowledgement."""
+        line = self.line
+        return [one.tip for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
 
     def _queue_entry(self, at: float) -> list[Draft]:
         running, queued = self.state.running or (), self.state.queued or ()
         tips = self.line.watch.tips_of((*running, *queued))
         seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
+        private = {(tip.shown, tip.amount) for tip in self._given() if tip.private}
+        before = (*(self.queue_view["running"] or ()), *(self.queue_view["queued"] or ()))
+        private |= {(one["tipper"], one["amount"]) for one in before if one.get("private")}
         for one, tip in zip(seen, tips, strict=True):
             receipt = self.line.find(tip) if tip else None
-            if receipt is not None and receipt.tip.private:
+            # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and
+            # one may still hold what the other has seen the end of.
+            if receipt.tip.private if receipt else tip or (one["tipper"], one["amount"]) in private:
                 one["private"] = True
         view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": self.state.waiting}
         if view == self.queue_view:
@@ -276,8 +297,13 @@ class Room:
 
     def _next_due(self) -> float:
         due = self.line.next_due(held=self.record.held, grace=self.settings.reaction_grace, settle=SETTLE_SECONDS)
-        leaving = float("inf") if self.left_at is None else self.left_at + self.settings.reaction_grace
-        return min(due, leaving if self.line.called else float("inf"))
+        if self.left_at is not None and self.line.called:
+            due = min(due, self.left_at + self.settings.reaction_grace)
+        if self.seat is not None and self.seat.asked:
+            due = min(due, self.seat.asked_at + ANSWER_SECONDS_MAX)
+        if self.seat is not None and self.seat.turned_at is not None:
+            due = min(due, self.seat.turned_at + TURNED_AWAY_SECONDS)
+        return due
 
     # -- what it all makes ----------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -24,6 +24,7 @@ class Seat:
     ready: bool = False  # the vendor's script takes tips
     why: str | None = None  # why it does not
     run: int = 1  # rises when the page turned a tip away: what was sent before is turned away too
+    runs: dict[str, int] = field(default_factory=dict)  # the run in which each unacknowledged tip was written
     heard: int = 0  # the newest event's number
     asked: tuple[str, ...] = ()  # tips the page has to speak of before it gets new ones
     asked_at: float = 0.0

@@ -74,6 +74,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _some_seconds(text: str) -> float:
+    value = _seconds(text)
+    if not value:
+        raise ValueError("must be above 0 seconds")
+    return value
+
+
 def _number(low: float, high: float) -> Callable[[str], int]:
     def read(text: str) -> int:
         value = int(text)
@@ -163,7 +170,7 @@ class Settings:
         "RELAY_UNCERTAIN", "what to do with uncertain tips", _one_of("hold", "replay", "skip"), "hold"
     )
     anonymous_name: str = setting("RELAY_ANONYMOUS_NAME", "the alias of anonymous tippers", str, "Anonymous")
-    heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", _seconds, 20.0)
+    heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", _some_seconds, 20.0)
     drain_seconds: float = setting("RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", _seconds, 20.0)
     retention_days: int = setting("RELAY_RETENTION_DAYS", "days a tip's record is kept", _number(1, 3650), 30)
     history_days: int = setting("RELAY_HISTORY_DAYS", "days the feed can be resumed", _number(1, 3650), 7)
@@ -233,13 +240,14 @@ def collect(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     problems: list[str] = []
     for item in fields(Settings):
         variable = item.metadata["variable"]
+        if variable == "RELAY_PORT" and not {variable, variable + "_FILE"} & environ.keys():
+            variable = "PORT"  # what hosting platforms set
         try:
             text = _look_up(environ, variable)
-        except OSError as error:
-            problems.append(f"{variable}_FILE={environ[variable + '_FILE']}: {error.strerror}")
+        except (OSError, ValueError) as error:  # not there, not ours to read, not text
+            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            problems.append(f"{variable}_FILE={environ[variable + '_FILE']}: {why}")
             continue
-        if variable == "RELAY_PORT" and text is None:
-            text = _look_up(environ, "PORT")  # what hosting platforms set
         if text is None or not text.strip():
             continue
         try:

@@ -131,8 +131,12 @@ def move(
 
 def extend(receipt: Receipt, expires_at: float, at: float, why: str) -> Receipt:
     """The receipt of a waiting tip with another deadline; its timeline says why."""
-    step = Step(receipt.status, at, why, {"expires_at": iso(expires_at)})
-    return replace(receipt, expires_at=expires_at, timeline=(*receipt.timeline, step))
+    return replace(note(receipt, at, why, {"expires_at": iso(expires_at)}), expires_at=expires_at)
+
+
+def note(receipt: Receipt, at: float, why: str, evidence: dict[str, Any] | None = None) -> Receipt:
+    """The receipt with something new in its timeline that does not change its status."""
+    return replace(receipt, timeline=(*receipt.timeline, Step(receipt.status, at, why, evidence)))
 
 
 def receipt_as_json(receipt: Receipt) -> dict[str, Any]:

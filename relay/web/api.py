@@ -126,8 +126,9 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ("get", "/readyz", "Tips can be taken", (200, 503), None),
     ("get", "/metrics", "Prometheus metrics", (200,), None),
     ("get", "/shim.js", "The shim, floating", (200,), None),
+    ("get", "/shim/{version}/shim.js", "The shim, exact and for ever", (200, 404), None),
 ]
-OPEN = {"/healthz", "/readyz", "/metrics", "/shim.js"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/shim.js", "/shim/{version}/shim.js"}
 
 
 @cache

@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from relay.errors import NotJson, TooLarge
+from relay.surrogates import half_an_emoji, mended
 
 _decoder = msgspec.json.Decoder()
 
@@ -31,8 +32,13 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
 def decode(body: bytes) -> Any:
     """The JSON in a body. Raises `NotJson`."""
     try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return _decoder.decode(body)
+        except msgspec.DecodeError as error:
+            if not half_an_emoji(error):
+                raise
+            return _decoder.decode(mended(body))
+    except (msgspec.DecodeError, ValueError) as error:
         raise NotJson(f"the body is not JSON: {str(error)[:120]}") from None
     except RecursionError:
         raise NotJson("the body is not usable JSON: it is nested too deep") from None

@@ -134,10 +134,11 @@ async def feed_sse(request: Request) -> Response:
 async def feed_websocket(websocket: WebSocket) -> None:
     """The same entries, one text frame each."""
     relay = wiring(websocket)
-    await websocket.accept()
     try:
         wish = await read_wish(relay, websocket)
+        await websocket.accept()  # from here on the reader may rely on hearing everything
     except Refusal as refusal:
+        await websocket.accept()  # a close code can only be said after it
         ticket = "ticket" in refusal.code or refusal.code == "unauthenticated"
         await websocket.close(Close.TICKET_REFUSED if ticket else Close.PROTOCOL, refusal.detail[:120])
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from relay import messages, metrics
 from relay.errors import BadSettings, StoreUnavailable, TicketExpired, TicketRefused, UnknownModel
@@ -17,13 +17,12 @@ from relay.messages import Close
 from relay.rooms import Room
 from relay.seats import Seat
 from relay.settings import HELLO_SECONDS_MAX, TICKET_SECONDS
-from relay.web.page_socket import Closed, PageSocket
+from relay.web.page_socket import CLOSING_SECONDS_MAX, Closed, PageSocket
 from relay.web.wiring import Wiring, wiring
 
 log = structlog.get_logger()
 
 JOURNAL_LENGTH_MAX = 128
-CLOSING_SECONDS_MAX = 2  # for the peer to take what is left, before the connection is dropped
 
 
 async def page(websocket: WebSocket) -> None:
@@ -69,17 +68,17 @@ async def converse(relay: Wiring, websocket: WebSocket) -> None:
     reader = asyncio.create_task(listen(relay, room, seat, frames))
     writer = asyncio.create_task(socket.write())
     try:
-        await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((reader, writer, socket.cut), return_when=asyncio.FIRST_COMPLETED)
     finally:
         relay.pages.sockets.discard(socket)
         relay.hub.leave(room, seat)
-        for task in (reader, writer):
+        for task in (reader, writer, socket.cut):
             task.cancel()
-        ended = await asyncio.gather(reader, writer, return_exceptions=True)
+        ended = await asyncio.gather(reader, writer, socket.cut, return_exceptions=True)
     for result in ended:
         if isinstance(result, Closed):
             raise result
-        if isinstance(result, Exception) and not isinstance(result, RuntimeError | OSError):
+        if isinstance(result, Exception) and not isinstance(result, RuntimeError | OSError | WebSocketDisconnect):
             raise result
 
 

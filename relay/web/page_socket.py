@@ -14,6 +14,7 @@ from relay.settings import FRAMES_PER_SECOND_MAX
 
 OUTBOX_FRAMES_MAX = 256
 SILENT_HEARTBEATS_MAX = 2.5
+CLOSING_SECONDS_MAX = 2  # for the peer to take what is left, before the connection is dropped
 
 
 class Closed(Exception):
@@ -34,6 +35,7 @@ class PageSocket:
         self._outbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._closing: Closed | None = None
+        self.cut: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # the writer cannot say `Closed`
         self._allowance = 2.0 * FRAMES_PER_SECOND_MAX
         self.heard_at = now()  # any frame is a sign of life
         self.pinged_at = now()
@@ -46,8 +48,15 @@ class PageSocket:
         self._wake.set()
 
     def close(self, code: int, reason: str) -> None:
-        self._closing = self._closing or Closed(code, reason)
+        if self._closing is None:
+            self._closing = Closed(code, reason)
+            asyncio.get_running_loop().call_later(CLOSING_SECONDS_MAX, self._cut_off, self._closing)
         self._wake.set()
+
+    def _cut_off(self, closing: Closed) -> None:
+        """A page that does not read keeps the writer waiting for ever."""
+        if not self.cut.done():
+            self.cut.set_exception(closing)
 
     async def write(self) -> None:
         """Write what is told, until it is time to close: that ends with `Closed`."""

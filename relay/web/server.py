@@ -57,7 +57,10 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and sockets:
-            print(self._says(url_of(sockets[0])), flush=True)  # noqa: T201  # the one line on standard output
+            await self.greet(url_of(sockets[0]))
+
+    async def greet(self, url: str) -> None:
+        print(self._says(url), flush=True)  # noqa: T201  # the one line on standard output
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.gather(*(drain(wiring) for wiring in self._wirings))
@@ -103,7 +106,7 @@ async def listen_on(host: str, port: int) -> socket.socket:
     until = loop.time() + PORT_PATIENCE_SECONDS
     told = False
     while True:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets no TCP_NODELAY else
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -92,7 +93,7 @@ async def list_tips(request: Request) -> Response:
 
 
 def number(text: str, field: str, high: int, low: int = 1) -> int:
-    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+    if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
         return int(text)
     raise Invalid(f"'{field}' must be a whole number from {low} to {high}, not {shown(text)}", field=field)
 
@@ -117,11 +118,24 @@ async def resolve_tip(request: Request) -> Response:
     return Json(receipt_as_json(receipt))
 
 
+class TipId(Convertor[str]):
+    """An id as the platform made it: it may hold slashes."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("tip", TipId())
 routes = [
     Route("/tips", post_tip, methods=["POST"]),
     Route("/tips", list_tips, methods=["GET"]),
     Route("/tips/batch", post_batch, methods=["POST"]),
-    Route("/tips/{id}", get_tip, methods=["GET"]),
-    Route("/tips/{id}", delete_tip, methods=["DELETE"]),
-    Route("/tips/{id}/resolve", resolve_tip, methods=["POST"]),
+    Route("/tips/{id:tip}", get_tip, methods=["GET"]),
+    Route("/tips/{id:tip}", delete_tip, methods=["DELETE"]),
+    Route("/tips/{id:tip}/resolve", resolve_tip, methods=["POST"]),
 ]

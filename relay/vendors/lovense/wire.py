@@ -26,7 +26,7 @@ from relay.events import (
     ToysSeen,
     Unknown,
 )
-from relay.menus import Level, Menu, Special
+from relay.menus import Level, Special
 from relay.vendors import Reading
 
 RAW_LENGTH_MAX = 2000  # of an unknown event, kept for whoever has to teach us
@@ -56,7 +56,7 @@ def _read(raw: Any, words: Words) -> Event:
     kind = data.get("type")
     reader = READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
-        return Unknown(kind[:100] if isinstance(kind, str) else "without a type", excerpt(raw))
+        return Unknown(encodable(kind[:100]) if isinstance(kind, str) else "without a type", excerpt(raw))
     event = reader(data, words)
     if event is None:  # the word is known, what it carries is not
         return Unknown(str(kind), excerpt(raw))
@@ -74,7 +74,7 @@ class Words:
         if isinstance(value, str) and value[:1] in "{[":
             try:
                 return msgspec.json.decode(value)
-            except (msgspec.DecodeError, RecursionError):
+            except (ValueError, RecursionError):  # not JSON, or not even text that can be encoded
                 return value
         return value
 
@@ -111,14 +111,17 @@ class Words:
     def switch(self, value: Any, field: str) -> bool | None:
         if value is None or value == "":
             return None
-        word = str(value).lower() if not isinstance(value, float) else str(int(value))
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        word = str(value).strip().lower() if isinstance(value, str | int) else ""
         if word in ON or word in OFF:
             return word in ON
         self.anomalies.append(field)
         return None
 
     def entries(self, data: dict[str, Any], field: str) -> list[dict[str, Any]] | None:
-        """A list of objects, whether it came as array (holes dropped), map or JSON text. Absent or null: None."""
+        """A list of objects, whether it came as array (holes dropped), map or JSON text. Absent or null: None; so is
+        a list that holds something and nothing readable, since a malformed event never erases good state."""
         value = self.opened(data.get(field))
         if isinstance(value, dict):
             value = [{"id": key, **one} if isinstance(one, dict) else one for key, one in value.items()]
@@ -127,33 +130,43 @@ class Words:
                 self.anomalies.append(field)
             return None
         found = [self.opened(one) for one in value[:ENTRIES_MAX] if one is not None]
-        return [one for one in found if isinstance(one, dict)]
+        readable = [one for one in found if isinstance(one, dict)]
+        if len(readable) < len(found):
+            self.anomalies.append(field)
+        return readable if readable or not found else None
 
 
 def read_message(data: dict[str, Any], words: Words) -> Event | None:
     text = words.text(data, "detail")
-    return None if text is None else Message(text, words.text(data, "to"))
+    private = data.get("to") not in (None, "")  # whoever it is for, and however that is spelled: never public
+    return None if text is None else Message(text, (words.text(data, "to") or "?") if private else None)
 
 
 def read_settings(data: dict[str, Any], words: Words) -> Event | None:
     detail = words.opened(data.get("detail"))
     levels = words.opened(detail.get("levels")) if isinstance(detail, dict) else None
     specials = words.opened(detail.get("special")) if isinstance(detail, dict) else None
-    if not isinstance(levels, dict | list) and not isinstance(specials, dict):
-        return None  # nothing in it: good state stays (facts.md H27)
-    named = list(enumerate(levels, 1)) if isinstance(levels, list) else list((levels or {}).items())
-    return SettingsSeen(
-        Menu(
-            # level10 comes after level9, not after level1 (facts.md H35).
-            tuple(sorted(_each(named, words, read_level), key=lambda one: one.level)),
-            tuple(_each(list((specials or {}).items()), words, read_special)),
-        )
+    if isinstance(levels, list):
+        levels = dict(enumerate(levels, 1))
+    found = _each("levels", levels, words, read_level)
+    menu = SettingsSeen(
+        # level10 comes after level9, not after level1 (facts.md H35).
+        None if found is None else tuple(sorted(found, key=lambda one: one.level)),
+        _each("special", specials, words, read_special),
     )
+    # Nothing in it: good state stays (facts.md H27).
+    return None if menu.levels is None and menu.specials is None else menu
 
 
-def _each(named: list[tuple[Any, Any]], words: Words, reader: Callable[..., Any]) -> list[Any]:
-    found = (reader(str(name), words.opened(one), words) for name, one in named[:ENTRIES_MAX])
-    return [one for one in found if one is not None]
+def _each(field: str, named: Any, words: Words, reader: Callable[..., Any]) -> tuple[Any, ...] | None:
+    """What a map holds. None where it is none, or holds something and no object."""
+    opened = [(str(name), words.opened(one)) for name, one in named.items()] if isinstance(named, dict) else []
+    if not isinstance(named, dict) or (opened and not any(isinstance(one, dict) for _, one in opened)):
+        if named is not None:
+            words.anomalies.append(field)
+        return None
+    found = (reader(name, one, words) for name, one in opened[:ENTRIES_MAX])
+    return tuple(one for one in found if one is not None)
 
 
 def read_level(name: str, data: Any, words: Words) -> Level | None:
@@ -180,7 +193,7 @@ def read_special(name: str, data: Any, words: Words) -> Special | None:
     if first is None:
         return None  # switched off: the vendor leaves the amount empty
     return Special(
-        name=name[:60],
+        name=encodable(name[:60]),
         tokens=first,
         seconds=words.number(data, "time"),
         tokens_max=words.whole(data, "tokensEnd"),
@@ -193,7 +206,10 @@ def read_toys(data: dict[str, Any], words: Words) -> Event | None:
     on = words.switch(data.get("status"), "status")
     if toys is None and on is None:
         return None
-    return ToysSeen(None if toys is None else tuple(read_toy(toy, words) for toy in toys), on)
+    seen = None if toys is None else tuple(read_toy(toy, words) for toy in toys)
+    if seen is not None and on is not None and on is not any(toy.on for toy in seen):
+        words.anomalies.append("status")  # the toys themselves say otherwise, and they are believed (facts.md H33)
+    return ToysSeen(seen, on)
 
 
 def read_toy(data: dict[str, Any], words: Words) -> Toy:

@@ -1,0 +1,131 @@
+"""`relay serve` with a fault in it: `python -m tests.chaos.launcher FAULT [serve options]`. The product knows none of this.
+
+A crash point kills the process with SIGKILL between two steps; the first time, or once in so many passes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from relay.cli import main
+from relay.hub import Hub
+from relay.lines import Line
+from relay.stores.sqlite_writer import Writer
+from relay.tips import Status
+from relay.web import tips
+from relay.web.page_socket import PageSocket
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(owner: Any, name: str, act: Callable[..., None]) -> None:
+    """Do `act` before each call of `owner.name`."""
+    plain = getattr(owner, name)
+
+    def wrapped(*args: Any, **given: Any) -> Any:
+        act(*args, **given)
+        return plain(*args, **given)
+
+    setattr(owner, name, wrapped)
+
+
+def frame_of(kind: bytes) -> Callable[..., None]:
+    """Die when a frame of this kind is about to be written to a page."""
+    return lambda _self, frame: die() if b'"type":"' + kind + b'"' in frame else None
+
+
+def on_commit(when: str) -> None:
+    """Die before or after a transaction."""
+    plain = Writer._commit
+
+    def commit(self: Writer, batch: Any) -> Any:
+        armed = os.path.exists(os.environ["ARMED"])
+        if armed and when == "before":
+            die()
+        done = plain(self, batch)
+        if armed:
+            die()
+        return done
+
+    Writer._commit = commit  # type: ignore[method-assign]
+
+
+def when_armed(act: Callable[..., None]) -> Callable[..., None]:
+    """Crash points wait until the test has everything in place."""
+    return lambda *args, **given: act(*args, **given) if os.path.exists(os.environ["ARMED"]) else None
+
+
+CRASH_POINTS: dict[str, Callable[[], None]] = {
+    "relay: before the tip is kept": lambda: on_commit("before"),
+    "relay: kept, before anybody knows": lambda: on_commit("after"),
+    "relay: kept, before its frame is written": lambda: before(PageSocket, "tell", when_armed(frame_of(b"tip"))),
+    "relay: frame written, before the 202": lambda: before(tips, "answer", when_armed(lambda *_: die())),
+    "relay: acknowledgement heard, before it is decided": lambda: before(
+        Hub, "acknowledge", when_armed(lambda *_: die())
+    ),
+    "relay: acknowledgement decided, before it is kept": lambda: before(
+        Hub, "commit", when_armed(lambda _hub, _room, change: die() if played(change) else None)
+    ),
+    "relay: event heard, before it is kept": lambda: before(Hub, "hear", when_armed(lambda *_: die())),
+    "relay: generation decided, before it is kept": lambda: before(
+        Hub, "commit", when_armed(lambda _hub, _room, change: die() if change.model else None)
+    ),
+    "relay: generation kept, before the welcome": lambda: before(
+        PageSocket, "tell", when_armed(frame_of(b"welcome"))
+    ),
+    "relay: answer heard, before it is decided": lambda: before(Hub, "answer", when_armed(lambda *_: die())),
+}
+
+
+def played(change: Any) -> bool:
+    return any(receipt.status == "played" for receipt in change.moved)
+
+
+def answer_before_keeping() -> None:
+    """Negative control: the 202 leaves before the commit, which comes some time later or never."""
+
+    def commit(self: Writer, batch: Any) -> Any:
+        assert self._db is not None
+        self._db.execute("BEGIN IMMEDIATE")
+        self._report([(future, work(self._db)) for work, future in batch])  # told before it is so
+        time.sleep(0.2)
+        self._db.execute("COMMIT")
+        return []
+
+    Writer._commit = commit  # type: ignore[method-assign]
+
+
+def forget_generations() -> None:
+    """Negative control: what another browser's page was given counts as not played, without asking anybody."""
+    plain = Line.doubt
+
+    def doubt(self: Line, receipts: Any, at: float, why: str) -> list[Any]:
+        if "another browser" not in why:
+            return list(plain(self, receipts, at, why))
+        return [self._move(one, Status.ACCEPTED, at, "unchecked") for one in list(receipts)]
+
+    async def no_last_word(*_: Any) -> None:
+        return None
+
+    Line.doubt = doubt  # type: ignore[method-assign]
+    Hub._last_word = no_last_word  # type: ignore[method-assign]
+
+
+FAULTS: dict[str, Callable[[], None]] = CRASH_POINTS | {
+    "none": lambda: None,
+    "answer before keeping": answer_before_keeping,
+    "forget generations": forget_generations,
+}
+
+
+if __name__ == "__main__":
+    FAULTS[sys.argv[1]]()
+    sys.argv = ["relay", "serve", *sys.argv[2:]]
+    main()

@@ -1,0 +1,409 @@
+"""The contract with a store, over every engine; then what only the one with a disk promises."""
+
+import asyncio
+import sqlite3
+
+import pytest
+from unit_kit import T0, a_receipt, a_tip
+
+from relay.errors import StoreUnavailable
+from relay.feeds import Draft
+from relay.stores import Change, ModelRecord, make_store
+from relay.stores.memory import MemoryStore
+from relay.stores.sqlite import SqliteStore
+from relay.tips import Status, accept, move
+
+ENGINES = {"memory": lambda folder: MemoryStore(), "sqlite": lambda folder: SqliteStore(str(folder / "relay.db"))}
+COCO = ModelRecord("coco", "Coco", T0)
+
+
+@pytest.fixture(params=ENGINES)
+async def store(request, tmp_path):
+    """An open store of each engine."""
+    store = ENGINES[request.param](tmp_path)
+    store.known = []
+    store.follow(store.known.extend)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def disk(tmp_path):
+    """An open SQLite store."""
+    store = SqliteStore(str(tmp_path / "relay.db"))
+    await store.open()
+    yield store
+    await store.close()
+
+
+def draft(text="hi", model="coco", at=T0):
+    return Draft(model, "announcement", at, {"text": text, "source": "vendor"})
+
+
+async def keep(store, *ids, **fields):
+    """Keep new tips, one change each."""
+    return [(await store.keep(Change(new=accept(a_tip(id, **fields), T0)))).receipt for id in ids]
+
+
+def texts(entries):
+    return [entry.body["text"] for entry in entries]
+
+
+# -- tips ----------------------------------------------------------
+
+
+async def test_a_tip_is_kept_and_numbered(store):
+    """By the order of acceptance; what is read back is what was kept."""
+    kept = await keep(store, "t1", "t2")
+    assert kept == [await store.receipt("t1"), await store.receipt("t2")]
+    assert kept[0].seq < kept[1].seq
+
+
+async def test_everything_of_a_receipt_survives(store):
+    """Odd names, great amounts, evidence, every field."""
+    tip = a_tip("ü\u202e".encode().hex(), tipper="'; DROP TABLE tips; -- \U0001f600", amount=2**53 - 1, private=True)
+    receipt = move(
+        accept(tip, T0 + 0.123456), Status.SENT, T0 + 1.5, "why", {"a": [1, None, "é"]}, generation=7, journal="j"
+    )
+    kept = (await store.keep(Change(new=receipt))).receipt
+    found = await store.receipt(tip.id)
+    assert (tip, receipt.timeline, 7, "j", receipt.expires_at) == (
+        found.tip,
+        found.timeline,
+        found.generation,
+        found.journal,
+        found.expires_at,
+    )
+    assert kept == found
+
+
+async def test_an_id_is_kept_once(store):
+    """The second time nothing of the change is kept, and the first record is told (rule 1)."""
+    (first,) = await keep(store, "t1")
+    kept = await store.keep(Change(new=accept(a_tip("t1", amount=99), T0 + 9), entries=(draft(),), model=COCO))
+    assert (True, first, ()) == (kept.replayed, kept.receipt, kept.entries)
+    assert (None, []) == (await store.model("coco"), await store.entries())
+
+
+async def test_an_id_is_kept_once_in_one_moment(store):
+    """Changes handed in together are kept one after the other."""
+    futures = [store.keep(Change(new=accept(a_tip("t1", amount=n), T0))) for n in (1, 2, 3)]
+    kept = await asyncio.gather(*futures)
+    assert ([False, True, True], {1}) == ([one.replayed for one in kept], {one.receipt.tip.amount for one in kept})
+
+
+async def test_a_step_is_kept_with_its_timeline(store):
+    """The status cannot come apart from the step that led to it."""
+    (receipt,) = await keep(store, "t1")
+    moved = move(receipt, Status.EXPIRED, T0 + 120, "too late")
+    await store.keep(Change(moved=(moved,)))
+    assert moved == await store.receipt("t1")
+
+
+async def test_nobody_is_found_where_nobody_is(store):
+    """Absence is an answer."""
+    assert (None, None, [], [], {}) == (
+        await store.receipt("t1"),
+        await store.model("coco"),
+        await store.models(),
+        await store.open_receipts("coco"),
+        await store.counts(),
+    )
+    assert ([], [], 0, 0) == (
+        await store.entries(),
+        await store.newest(count=5),
+        await store.last(),
+        await store.trimmed(),
+    )
+
+
+async def test_receipts_are_paged(store):
+    """By model, by status, beyond a number, so many."""
+    kept = await keep(store, "t1", "t2", "t3")
+    await keep(store, "m1", model="mia")
+    await store.keep(Change(moved=(move(kept[1], Status.CANCELLED, T0, "x"),)))
+
+    async def ids(**asked):
+        return [one.tip.id for one in await store.receipts(**asked)]
+
+    assert ["t1", "t2", "t3", "m1"] == await ids()
+    assert ["t2", "t3"] == await ids(model="coco", after=kept[0].seq)
+    assert (["t1"], ["t2"], ["m1"]) == (
+        await ids(limit=1),
+        await ids(status=Status.CANCELLED),
+        await ids(model="mia", status=Status.ACCEPTED),
+    )
+
+
+async def test_open_receipts_are_those_whose_life_goes_on(store):
+    """Of one model, by rising number."""
+    statuses = list(Status)
+    for n, status in enumerate(statuses):
+        await store.keep(Change(new=a_receipt(f"t{n}", status)))
+    await keep(store, "m1", model="mia")
+    closed = {"done", "no_reaction", "cleared", "expired", "cancelled", "failed"}
+    assert [s for s in statuses if s not in closed] == [one.status for one in await store.open_receipts("coco")]
+
+
+async def test_money_adds_up(store):
+    """How many tips stand where, per model and in all."""
+    kept = await keep(store, "t1", "t2", "t3")
+    await keep(store, "m1", model="mia")
+    await store.keep(Change(moved=(move(kept[0], Status.EXPIRED, T0, "x"),)))
+    assert {Status.ACCEPTED: 2, Status.EXPIRED: 1} == await store.counts("coco")
+    assert {Status.ACCEPTED: 3, Status.EXPIRED: 1} == await store.counts()
+
+
+# -- models and tickets ----------------------------------------------------------
+
+
+async def test_a_models_record_is_kept_whole(store):
+    """And the newest stands."""
+    record = ModelRecord("coco", "Cöco", T0, b"\x00sealed", True, True, T0 + 5, 7, {"levels": [], "specials": {}})
+    await store.keep(Change(model=COCO))
+    await store.keep(Change(model=record))
+    await store.keep(Change(model=ModelRecord("amy", "Amy", T0)))
+    assert (record, ["amy", "coco"]) == (await store.model("coco"), [one.id for one in await store.models()])
+
+
+async def test_a_ticket_belongs_to_the_first_journal_that_shows_it(store):
+    """However many show it at once."""
+    assert ["j1"] * 3 == await asyncio.gather(*(store.claim("k1", f"j{n}", T0) for n in (1, 2, 3)))
+    assert ("j1", "j9") == (await store.claim("k1", "j2", T0), await store.claim("k2", "j9", T0))
+
+
+# -- entries ----------------------------------------------------------
+
+
+async def test_entries_are_numbered_and_made_known_in_order(store):
+    """Before the future resolves, and exactly as they are read back."""
+    kept = await store.keep(Change(entries=(draft("a"), draft("b"))))
+    assert list(kept.entries) == store.known == await store.entries()
+    futures = [store.keep(Change(entries=(draft(str(n)),))) for n in range(50)]
+    await asyncio.gather(*futures)
+    assert ["a", "b", *map(str, range(50))] == texts(store.known)
+    numbers = [entry.n for entry in store.known]
+    assert (sorted(set(numbers)), numbers[-1]) == (numbers, await store.last())
+
+
+async def test_entries_are_read_by_place(store):
+    """Of one model or all, from beyond a number, so many; the newest by rising number."""
+    for n in range(6):
+        await store.keep(Change(entries=(draft(str(n), "coco" if n % 2 == 0 else "mia"),)))
+    second = store.known[1].n
+    assert ["2", "3"] == texts(await store.entries(after=second, limit=2))
+    assert (["0", "2", "4"], ["2", "4"]) == (
+        texts(await store.entries(model="coco")),
+        texts(await store.newest(model="coco", count=2)),
+    )
+    assert (["4", "5"], []) == (texts(await store.newest(count=2)), await store.newest(model="nobody", count=2))
+
+
+async def test_an_empty_change_waits_for_those_before_it(store):
+    """The hub asks so whether everything is kept."""
+    before = store.keep(Change(new=accept(a_tip("t1"), T0)))
+    await store.keep(Change())
+    assert before.done()
+
+
+async def test_a_cursor_names_its_store(store, tmp_path):
+    """In letters that a cursor can hold, and another store's are others."""
+    other = ENGINES["memory"](tmp_path)
+    assert store.epoch.isalnum()
+    assert store.epoch != other.epoch
+
+
+async def test_a_working_store_is_healthy(store):
+    """And has no trouble to tell."""
+    assert (True, "") == (store.healthy, store.trouble)
+
+
+# -- retention ----------------------------------------------------------
+
+
+async def test_a_sweep_forgets_what_is_old_and_closed(store):
+    """Open tips stay however old they are, and young ones whatever they are."""
+    for id, status, at in (("old", Status.DONE, T0), ("open", Status.UNCERTAIN, T0), ("new", Status.DONE, T0 + 100)):
+        await store.keep(Change(new=a_receipt(id, status, at=at)))
+    assert 1 == await store.sweep(tips_before=T0 + 50, entries_before=0)
+    assert ["open", "new"] == [one.tip.id for one in await store.receipts()]
+    assert not (await store.keep(Change(new=accept(a_tip("old"), T0)))).replayed
+
+
+async def test_a_sweep_says_how_far_it_came(store):
+    """What is trimmed can be told from what never was, and numbers go on rising."""
+    for n in range(4):
+        await store.keep(Change(entries=(draft(str(n), at=T0 + n),)))
+    assert 2 == await store.sweep(tips_before=0, entries_before=T0 + 2)
+    assert (store.known[1].n, ["2", "3"]) == (await store.trimmed(), texts(await store.entries()))
+    assert 2 == await store.sweep(tips_before=0, entries_before=T0 + 9)
+    last = store.known[-1].n
+    assert (last, last) == (await store.trimmed(), await store.last())
+    assert last < (await store.keep(Change(entries=(draft(),)))).entries[0].n
+
+
+async def test_a_sweep_has_a_size(store):
+    """It does not hold up the tips."""
+    for n in range(5):
+        await store.keep(Change(new=a_receipt(f"t{n}", Status.DONE), entries=(draft(str(n)),)))
+    swept = [await store.sweep(tips_before=T0 + 1, entries_before=T0 + 1, limit=2) for _ in range(4)]
+    assert [4, 4, 2, 0] == swept
+
+
+# -- only with a disk ----------------------------------------------------------
+
+
+async def test_what_was_kept_survives(tmp_path):
+    """Tips, models, entries, tickets, numbers and the epoch, over close and open."""
+    first = make_store(f"sqlite:///{tmp_path}/relay.db")
+    await first.open()
+    (receipt,) = await keep(first, "t1")
+    await first.keep(Change(entries=(draft(),), model=COCO))
+    await first.claim("k1", "j1", T0)
+    epoch, last = first.epoch, await first.last()
+    await first.close()
+    again = SqliteStore(str(tmp_path / "relay.db"))
+    await again.open()
+    assert (receipt, COCO, epoch, last) == (
+        await again.receipt("t1"),
+        await again.model("coco"),
+        again.epoch,
+        await again.last(),
+    )
+    assert ("j1", True) == (await again.claim("k1", "j2", T0), (await again.keep(Change(new=receipt))).replayed)
+    assert last < (await again.keep(Change(entries=(draft(),)))).entries[0].n
+    await again.close()
+
+
+async def test_another_database_has_another_epoch(tmp_path):
+    """A cursor of one is not a place in the other."""
+    stores = [SqliteStore(str(tmp_path / name)) for name in ("a.db", "b.db")]
+    for store in stores:
+        await store.open()
+    assert stores[0].epoch != stores[1].epoch
+    for store in stores:
+        await store.close()
+
+
+async def test_a_kept_change_is_on_the_disk(disk, tmp_path):
+    """With a log that is synced at every commit, another reader sees it at once."""
+    await keep(disk, "t1")
+    other = sqlite3.connect(f"file:{tmp_path}/relay.db?mode=ro", uri=True)
+    assert [("t1",)] == other.execute("SELECT id FROM tips").fetchall()
+    other.close()
+    pragmas = await disk._writer.submit(
+        lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    )
+    assert ["wal", 2] == pragmas
+
+
+async def test_a_second_relay_waits_for_the_file(disk, tmp_path):
+    """It opens, is not healthy, keeps nothing, and takes over when the first lets go."""
+    second = SqliteStore(str(tmp_path / "relay.db"))
+    await second.open()
+    assert (False, True) == (second.healthy, "another relay" in second.trouble)
+    for attempt in (second.keep(Change(model=COCO)), second.model("coco"), second.claim("k", "j", T0)):
+        with pytest.raises(StoreUnavailable) as refusal:
+            await attempt
+        assert 1 == refusal.value.retry_after
+    await keep(disk, "t1")
+    await disk.close()
+    await recovered(second)
+    assert "t1" == (await second.receipt("t1")).tip.id
+    await second.close()
+
+
+async def test_one_bad_change_harms_no_other(disk):
+    """In one commit group: it alone is refused, and nothing of it is kept."""
+    good = [store_later(disk, f"t{n}") for n in range(5)]
+    bad = disk.keep(Change(new=accept(a_tip("bad"), T0), entries=(Draft("coco", "x", T0, {"text": object()}),)))
+    good += [store_later(disk, f"t{n}") for n in range(5, 10)]
+    with pytest.raises(TypeError):
+        await bad
+    await asyncio.gather(*good)
+    assert [f"t{n}" for n in range(10)] == [one.tip.id for one in await disk.receipts()]
+    assert (True, None) == (disk.healthy, await disk.receipt("bad"))
+
+
+async def test_a_full_disk_refuses_everything_and_recovers(disk):
+    """Nothing half is kept, and the tip that comes when there is room again is."""
+    (kept,) = await keep(disk, "t1")
+    known = []
+    disk.follow(known.extend)
+    await disk._writer.submit(lambda db: db.execute("PRAGMA max_page_count = 1").fetchone())
+    with pytest.raises(StoreUnavailable):
+        await disk.keep(Change(new=accept(a_tip("t2"), T0), entries=(draft("x" * 100_000),)))
+    await recovered(disk)
+    assert ([kept], [], []) == (await disk.receipts(), await disk.entries(), known)
+    await keep(disk, "t2")
+    assert 2 == len(await disk.receipts())
+
+
+async def test_a_missing_folder_is_trouble_until_it_is_there(tmp_path):
+    """The relay starts all the same and goes on trying."""
+    store = SqliteStore(str(tmp_path / "gone" / "relay.db"))
+    await store.open()
+    assert (False, True) == (store.healthy, bool(store.trouble))
+    with pytest.raises(StoreUnavailable):
+        store.epoch  # noqa: B018
+    (tmp_path / "gone").mkdir()
+    await recovered(store)
+    await keep(store, "t1")
+    await store.close()
+
+
+async def test_a_file_that_is_no_database_is_trouble(tmp_path):
+    """It is left as it is."""
+    (tmp_path / "relay.db").write_text("dear diary " * 1000)
+    store = SqliteStore(str(tmp_path / "relay.db"))
+    await store.open()
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        await store.keep(Change(model=COCO))
+    await store.close()
+    assert (tmp_path / "relay.db").read_text().startswith("dear diary")
+
+
+async def test_a_closed_store_keeps_what_was_handed_in_and_refuses_the_rest(tmp_path):
+    """And closing twice is closing."""
+    store = SqliteStore(str(tmp_path / "relay.db"))
+    await store.open()
+    futures = [store_later(store, f"t{n}") for n in range(20)]
+    await store.close()
+    assert 20 == len(await asyncio.gather(*futures))
+    with pytest.raises(StoreUnavailable):
+        await keep(store, "late")
+    await store.close()
+
+
+async def test_an_abandoned_wait_is_kept_all_the_same(disk):
+    """Whoever hung up does not undo it."""
+    store_later(disk, "t1").cancel()
+    await disk.keep(Change())
+    assert "t1" == (await disk.receipt("t1")).tip.id
+
+
+async def test_readers_do_not_wait_for_the_writer(disk):
+    """A long write is no reason not to read."""
+    await keep(disk, "t1")
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(db):
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result(5)
+
+    writing = disk._writer.submit(slow)
+    assert "t1" == (await disk.receipt("t1")).tip.id
+    gate.set()
+    await writing
+
+
+def store_later(store, id):
+    return store.keep(Change(new=accept(a_tip(id), T0)))
+
+
+async def recovered(store):
+    """Until the store has found its way back."""
+    async with asyncio.timeout(5):
+        while not store.healthy:
+            await asyncio.sleep(0.01)
