@@ -25,6 +25,7 @@ class Called:
 
     tip: str
     order: int
+    shown: bool = False  # the vendor has shown it
     late: bool = False  # called no_reaction, or its queue is gone: only taken when nobody else explains an entry
 
 
@@ -186,7 +187,10 @@ class Watch:
         while len(seen) < wanted:
             call = self._next(key, echoes, runs=len(seen) < len(runs))
             seen.append(Seen(call))
-            if call is not None and len(seen) > len(runs):
+            if call is None:
+                continue
+            came_back, call.shown = call.shown, True
+            if len(seen) > len(runs) and not came_back:
                 yield Finding(call.tip, Status.QUEUED, "the vendor's queue shows it", evidence_of(key))
 
     def _run(self, key: Key, runs: Sequence[Reaction], at: float) -> Iterator[Finding]:

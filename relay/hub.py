@@ -18,6 +18,7 @@ from relay.clock import Clock
 from relay.errors import IdReused, LineFull, StoreUnavailable, UnknownModel
 from relay.events import Unknown
 from relay.feeds import tip_entry
+from relay.hearing import hear
 from relay.menus import preview
 from relay.messages import Close
 from relay.rooms import Room
@@ -28,7 +29,7 @@ from relay.settings import (
     OLD_PAGE_ANSWER_SECONDS_MAX,
     Settings,
 )
-from relay.stores import Change, Kept, ModelRecord, Store
+from relay.stores import Change, Kept, Store
 from relay.tips import Receipt, Status, Tip
 from relay.vendors import Vendor
 
@@ -85,18 +86,6 @@ class Hub:
             self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
         return room
 
-    async def save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
-        """Write a model's record, through her room where there is one."""
-        try:
-            room = await self.room(model)
-        except UnknownModel:
-            record = change(None)
-            await self.store.keep(Change(model=record))
-            return record
-        room.record = change(room.record)
-        await self.commit(room, Change(model=room.record))
-        return room.record
-
     # -- tips going down ----------------------------------------------------------
 
     async def deliver(self, tip: Tip) -> Delivered:
@@ -140,6 +129,7 @@ class Hub:
         socket: Socket,
         *,
         journal: str,
+        page: str,
         ready: bool,
         resumed: bool,
         welcome: Callable[[Room, Seat], bytes],
@@ -156,7 +146,7 @@ class Hub:
                 if room.broken:
                     raise StoreUnavailable("the store failed while the older page was asked: come back", retry_after=1)
                 at = self.clock.now()
-                seat, change = room.arrive(socket, journal, ready, resumed, at)
+                seat, change = room.arrive(socket, journal, page, ready, resumed, at)
                 if old is not None:
                     old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
                 await self.commit(room, change)
@@ -213,7 +203,7 @@ class Hub:
         metrics.ANOMALIES.inc(len(reading.anomalies))
         if isinstance(reading.event, Unknown):
             metrics.EVENTS_UNKNOWN.inc()
-        self._apply(room, room.hear(seat, frame.n, reading, self.clock.now()))
+        self._apply(room, hear(room, seat, frame.n, reading, self.clock.now()))
 
     # -- time ----------------------------------------------------------
 

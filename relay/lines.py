@@ -134,7 +134,7 @@ class Line:
     def resolve(self, receipt: Receipt, choice: str, at: float, who: str) -> Moved:
         """Somebody's word about an uncertain tip: played, replay or skip."""
         status = {"played": Status.PLAYED, "replay": Status.ACCEPTED, "skip": Status.CANCELLED}[choice]
-        moved = self._move(receipt, status, at, f"{who} says: {choice}")
+        moved = self._move(receipt, status, at, f"{who} says: {choice}", {"word": choice})
         if status is Status.ACCEPTED:
             moved = replace(moved, expires_at=at + receipt.tip.expires_in)
             self.place(moved)

@@ -139,7 +139,9 @@ def welcome(
 
 
 def tip(receipt: Receipt, *, run: int, at: float) -> bytes:
-    """A tip to play. `ttl`: seconds left at `at`, the relay's clock."""
+    """A tip to play. `ttl`: seconds left at `at`, the relay's clock. `replay`: somebody's word allows what the journal
+    would forbid, a second call after an interrupted one."""
+    replay = any(step.evidence and step.evidence.get("word") == "replay" for step in receipt.timeline)
     return orjson.dumps(
         {
             "type": "tip",
@@ -150,6 +152,7 @@ def tip(receipt: Receipt, *, run: int, at: float) -> bytes:
             "run": run,
             "at": round(at, 3),
         }
+        | ({"replay": True} if replay else {})
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -10,7 +11,7 @@ from relay.clock import Clock
 from relay.errors import Invalid, UnknownModel
 from relay.hub import Hub
 from relay.names import clean_name
-from relay.stores import ModelRecord, Store
+from relay.stores import Change, ModelRecord, Store
 from relay.tips import read_model_id, shown
 from relay.vault import Vault
 from relay.vendors import Vendor
@@ -49,7 +50,19 @@ class Models:
                     return ModelRecord(model, cleaned or model, self._clock.now(), token)
                 return replace(record, name=cleaned or record.name, token=token)
 
-            return await self._hub.save(model, change), standing is None
+            return await self._save(model, change), standing is None
+
+    async def _save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
+        """Write a model's record, through her room where there is one."""
+        try:
+            room = await self._hub.room(model)
+        except UnknownModel:
+            record = change(None)
+            await self._store.keep(Change(model=record))
+            return record
+        room.record = change(room.record)
+        await self._hub.commit(room, Change(model=room.record))
+        return room.record
 
     async def record(self, model: str) -> ModelRecord:
         """Raises `UnknownModel`."""

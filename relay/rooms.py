@@ -11,17 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from relay.announcements import announce, pass_on
-from relay.broadcasts import State, doubted, fold, reaction_as_json
-from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen
-from relay.feeds import Draft, settings_entry, tip_entry, toy_entry
+from relay.announcements import announce
+from relay.broadcasts import State, doubted
+from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
-from relay.menus import menu_as_json, menu_from_json
+from relay.menus import menu_from_json
 from relay.seats import Seat, Socket, Token
 from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, TURNED_AWAY_SECONDS, Settings
 from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, Tip, accept, move
-from relay.vendors import Reading
 
 TURNED_AWAY = frozenset({"not_ready", "stale"})
 
@@ -36,6 +34,7 @@ class Room:
     changing: bool = False  # a page is being replaced: nothing is sent
     since: float | None = None  # when the page came
     left_at: float | None = None  # when the last page went
+    heard: tuple[str, int] = ("", 0)  # the page last heard, and the number of its newest event
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
     due: float = float("inf")  # when `tick` is next needed
     pending: Counter[Token] = field(default_factory=Counter)  # accepted tips the store has not answered for yet
@@ -50,6 +49,7 @@ class Room:
         if record.menu is not None:
             room.state = State(menu=menu_from_json(record.menu))
         room.due = room._next_due()
+        room.shown = room._picture()
         return room
 
     @property
@@ -103,7 +103,7 @@ class Room:
             return None
         back = move(receipt, Status.ACCEPTED, at, "its page left or turned away before it was handed over")
         self.line.place(back)
-        return self._moved([back], at)
+        return self.moved([back], at)
 
     def pump(self, at: float) -> Change:
         """Waiting tips that may go now, in their order."""
@@ -116,7 +116,7 @@ class Room:
             moved.append(receipt)
             if receipt.status is Status.SENT:
                 self.unwritten[receipt.tip.id] = token
-        return self._moved(moved, at)
+        return self.moved(moved, at)
 
     def acknowledge(
         self, tip: str, outcome: str, at: float, generation: int, error: str | None, run: int | None
@@ -131,17 +131,19 @@ class Room:
             if not self.record.held:
                 seat.ready, seat.why, seat.turned_at = False, "turned a tip away", at
                 self.due = min(self.due, at + TURNED_AWAY_SECONDS)
-        return self._moved(self.line.acknowledge(tip, outcome, at, generation, error), at)
+        return self.moved(self.line.acknowledge(tip, outcome, at, generation, error), at)
 
     def cancel(self, receipt: Receipt, at: float, why: str) -> Change:
-        return self._moved([self.line.cancel(receipt, at, why)], at)
+        return self.moved([self.line.cancel(receipt, at, why)], at)
 
     def resolve(self, receipt: Receipt, choice: str, at: float, who: str) -> Change:
-        return self._moved(self.line.resolve(receipt, choice, at, who), at)
+        return self.moved(self.line.resolve(receipt, choice, at, who), at)
 
     # -- the page ----------------------------------------------------------
 
-    def arrive(self, socket: Socket, journal: str, ready: bool, resumed: bool, at: float) -> tuple[Seat, Change]:
+    def arrive(
+        self, socket: Socket, journal: str, page: str, ready: bool, resumed: bool, at: float
+    ) -> tuple[Seat, Change]:
         """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
         moved: list[Receipt] = []
         if not resumed:
@@ -150,15 +152,14 @@ class Room:
         given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
         lost = [one for one in given if one.journal != journal]
         moved += self.line.doubt(lost, at, "sent to a page in another browser, which did not say what became of it")
-        heard = self.seat.heard if resumed and self.seat is not None else 0
         self.record = replace(self.record, generation=self.record.generation + 1)
         ask = [one.tip.id for one in given if one.journal == journal]
         ask += [one.tip.id for one in self.line.uncertain.values() if one.journal == journal]
-        self.seat = Seat(socket, self.record.generation, journal, ready, heard=heard, asked=tuple(ask), asked_at=at)
+        self.seat = Seat(socket, self.record.generation, journal, page, ready, asked=tuple(ask), asked_at=at)
         if ask:
             self.due = min(self.due, at + ANSWER_SECONDS_MAX)
         self.state, self.since, self.left_at = doubted(self.state), at, None
-        return self.seat, self._moved(moved, at, model=self.record)
+        return self.seat, self.moved(moved, at, model=self.record)
 
     def leave(self, seat: Seat, at: float) -> Change:
         """The page's socket is gone. An older page's end means nothing (facts.md H16)."""
@@ -167,14 +168,14 @@ class Room:
         self.seat, self.left_at, self.since = None, at, None
         self.state = doubted(self.state)
         self.due = min(self.due, at + self.settings.reaction_grace)
-        return self._moved([], at)
+        return self.moved([], at)
 
     def answer(self, seat: Seat, answers: dict[str, str], at: float) -> Change:
         """The page's journal has spoken. Also counts where the page was replaced meanwhile."""
         asked, seat.asked = seat.asked, ()  # an answer nobody asked for, or a second one, proves nothing about now
         # What another journal was given since, this one can only prove to be played, not to be unplayed.
         asked = tuple(tip for tip in asked if answers.get(tip) in ("played", "failed") or self._was_given(tip, seat))
-        return self._moved(self.line.answer(answers, asked, at, seat.generation), at)
+        return self.moved(self.line.answer(answers, asked, at, seat.generation), at)
 
     def _was_given(self, tip: str, seat: Seat) -> bool:
         receipt = self.line.find(tip)
@@ -182,7 +183,7 @@ class Room:
 
     def vendor(self, seat: Seat, ready: bool, why: str | None, at: float) -> Change:
         seat.ready, seat.why, seat.turned_at = ready, why, None
-        return self._moved([], at)
+        return self.moved([], at)
 
     def hold(self, at: float, *, stop: bool, who: str) -> Change:
         """Nothing is sent from now on. With `stop` the vendor's script was taken down too, and its queue with it."""
@@ -197,10 +198,10 @@ class Room:
         if stop:
             moved = self.line.found(self.line.watch.end(at, f"{who} stopped the toy"), at)
             self.state = replace(self.state, running=(), queued=(), waiting=None)
-        return self._moved(moved, at, announce(self.id, record.name, said, at), model=record)
+        return self.moved(moved, at, announce(self.id, record.name, said, at), model=record)
 
     def cancel_waiting(self, at: float, why: str) -> Change:
-        return self._moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)
+        return self.moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)
 
     def release(self, at: float) -> Change:
         if not self.record.held:
@@ -208,76 +209,7 @@ class Room:
         moved = self.line.release(self.record.held_since or at, at)  # their time goes on; the feed need not know
         self.record = replace(self.record, held=False, stopped=False, held_since=None)
         said = announce(self.id, self.record.name, "released", at)
-        return self._moved(moved, at, said, model=self.record)
-
-    # -- events going up ----------------------------------------------------------
-
-    def hear(self, seat: Seat, n: int, reading: Reading, at: float) -> Change:
-        """One event of the page: into the state, the receipts and the feed."""
-        event, before = reading.event, self.state
-        if seat is not self.seat or (n and n <= seat.heard):
-            return Change()
-        seat.heard = max(seat.heard, n)
-        self.state = after = fold(before, event, len(reading.anomalies))
-        moved: list[Receipt] = []
-        entries: list[Draft] = []
-        record: ModelRecord | None = None
-        match event:
-            case Message():
-                entries.append(self._pass_on(event, at))
-            case ToysSeen() if (before.toys, before.toys_on) != (after.toys, after.toys_on):
-                entries.append(toy_entry(self.id, after, at))
-                if after.toys_on is not None and before.toys_on is not after.toys_on:
-                    word = "toy_on" if after.toys_on else "toy_off"
-                    entries.append(announce(self.id, self.record.name, word, at))
-            case SettingsSeen() if after.menu is not None and after.menu != before.menu:
-                entries.append(settings_entry(self.id, after, at))
-                self.record = record = replace(self.record, menu=menu_as_json(after.menu))
-            case QueueSeen():
-                running, queued = after.running or (), after.queued or ()
-                moved = self.line.found(self.line.watch.see(running, queued, after.waiting or 0, at), at)
-            case RunningSeen(running) if running is not None:
-                moved = self.line.found(self.line.watch.see_running(running, at), at)
-            case _:
-                pass
-        if isinstance(event, QueueSeen | RunningSeen):
-            entries += self._queue_entry(at)
-            self.busy_until = at
-            self.due = min(self.due, at + SETTLE_SECONDS)
-        return self._moved(moved, at, *entries, model=record)
-
-    def _pass_on(self, message: Message, at: float) -> Draft:
-        """The vendor speaks of a tip by the name it was given. About a private tip it does not speak in public (H7)."""
-        named = [tip for tip in self._given() if tip.shown and tip.shown in message.text]
-        longest = max((len(tip.shown) for tip in named), default=0)  # 'jo' is no name in words about 'john'
-        named = [tip for tip in named if len(tip.shown) == longest]
-        private = bool(named) and all(tip.private for tip in named)
-        about = next((tip.id for tip in named if tip.private == private), None)
-        return pass_on(self.id, message, at, about, private)
-
-    def _given(self) -> list[Tip]:
-        """Tips that the vendor may speak of; its words may come before the page's acknowledgement."""
-        line = self.line
-        return [one.tip for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
-
-    def _queue_entry(self, at: float) -> list[Draft]:
-        running, queued = self.state.running or (), self.state.queued or ()
-        tips = self.line.watch.tips_of((*running, *queued))
-        seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
-        private = {(tip.shown, tip.amount) for tip in self._given() if tip.private}
-        before = (*(self.queue_view["running"] or ()), *(self.queue_view["queued"] or ()))
-        private |= {(one["tipper"], one["amount"]) for one in before if one.get("private")}
-        for one, tip in zip(seen, tips, strict=True):
-            receipt = self.line.find(tip) if tip else None
-            # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and
-            # one may still hold what the other has seen the end of.
-            if receipt.tip.private if receipt else tip or (one["tipper"], one["amount"]) in private:
-                one["private"] = True
-        view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": self.state.waiting}
-        if view == self.queue_view:
-            return []
-        self.queue_view = view
-        return [Draft(self.id, "queue", at, view)]
+        return self.moved(moved, at, said, model=self.record)
 
     # -- time ----------------------------------------------------------
 
@@ -293,7 +225,16 @@ class Room:
         if self.seat is None and self.left_at is not None and self.left_at + grace <= at:
             moved += self.line.found(self.line.watch.end(self.left_at, "the page left"), at)
         self.due = max(self._next_due(), at + 0.2)
-        return self._moved(moved, at)
+        return self.moved(moved, at)
+
+    def _picture(self) -> dict[str, Any]:
+        """The body of the `model` entry."""
+        return {
+            "online": self.seat is not None,
+            "ready": self.seat is not None and self.seat.ready,
+            "held": self.record.held,
+            "generation": self.record.generation,
+        }
 
     def _next_due(self) -> float:
         due = self.line.next_due(held=self.record.held, grace=self.settings.reaction_grace, settle=SETTLE_SECONDS)
@@ -312,16 +253,11 @@ class Room:
         for receipt in receipts:
             self.due = min(self.due, self.line.due_of(receipt, held=held, grace=grace))
 
-    def _moved(self, moved: list[Receipt], at: float, *entries: Draft, model: ModelRecord | None = None) -> Change:
+    def moved(self, moved: list[Receipt], at: float, *entries: Draft, model: ModelRecord | None = None) -> Change:
         """The change: receipts moved, their entries, and the `model` entry where that picture changed."""
         self._schedule(moved)
         drafts = [*entries, *(draft for one in moved if (draft := tip_entry(one)) is not None)]
-        shown = {
-            "online": self.seat is not None,
-            "ready": self.seat is not None and self.seat.ready,
-            "held": self.record.held,
-            "generation": self.record.generation,
-        }
+        shown = self._picture()
         if shown != self.shown:
             self.shown = shown
             drafts.append(Draft(self.id, "model", at, shown))

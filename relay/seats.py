@@ -21,11 +21,11 @@ class Seat:
     socket: Socket
     generation: int
     journal: str
+    page: str = ""  # names one load of the page; its vendor's queue lives and dies with it
     ready: bool = False  # the vendor's script takes tips
     why: str | None = None  # why it does not
     run: int = 1  # rises when the page turned a tip away: what was sent before is turned away too
     runs: dict[str, int] = field(default_factory=dict)  # the run in which each unacknowledged tip was written
-    heard: int = 0  # the newest event's number
     asked: tuple[str, ...] = ()  # tips the page has to speak of before it gets new ones
     asked_at: float = 0.0
     turned_at: float | None = None  # when it turned a tip away and has not said that it is ready since

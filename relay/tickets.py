@@ -36,6 +36,7 @@ class Resume:
 
     model: str
     journal: str
+    page: str  # names one load of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class Tickets:
         """A ticket for the model's page, and when it expires (seconds since 1970)."""
         return _text(self._page.dumps({"m": model, "i": secrets.token_urlsafe(12)})), self._clock.now() + TICKET_SECONDS
 
-    def resume(self, model: str, journal: str) -> str:
-        return _text(self._resume.dumps({"m": model, "j": journal}))
+    def resume(self, model: str, journal: str, page: str) -> str:
+        return _text(self._resume.dumps({"m": model, "j": journal, "p": page}))
 
     def feed(self, model: str, audience: Audience) -> tuple[str, float]:
         return _text(self._feed.dumps({"m": model, "a": audience.value})), self._clock.now() + FEED_TICKET_SECONDS
@@ -78,7 +79,7 @@ class Tickets:
 
     def read_resume(self, ticket: str) -> Resume:
         data = _read(self._resume, ticket, RESUME_SECONDS)
-        return Resume(data["m"], data["j"])
+        return Resume(data["m"], data["j"], data["p"])
 
     def read_feed(self, ticket: str) -> FeedTicket:
         data = _read(self._feed, ticket, FEED_TICKET_SECONDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pytest
 from kit import SETTINGS, SETTINGS_EVENT, Page, Platform, Reader, Relay, RelayProcess, live_page, serving_coco
 
@@ -14,6 +15,10 @@ from relay.clock import TickingClock
 from relay.settings import Settings
 from relay.stores import Store
 from relay.stores.sqlite import SqliteStore
+
+# Other sessions share the machine: how long an example takes says nothing.
+hypothesis.settings.register_profile("relay", deadline=None)
+hypothesis.settings.load_profile("relay")
 
 
 @pytest.fixture(scope="session")

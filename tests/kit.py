@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from relay.clock import Clock
 from relay.settings import ApiKey, Settings
 from relay.web.app import make_app
-from relay.web.server import Server, drain, listen_on, url_of
+from relay.web.server import Server, dismiss, drain, listen_on, url_of
 from relay.web.wiring import Wiring, wire
 
 KEY = "the-platforms-own-key-1"
@@ -458,6 +458,7 @@ class QuickServer(Server):
         await drain(self.wiring)
         for server in self.servers:
             server.close()
+        await dismiss(self.wiring)
         for connection in list(self.server_state.connections):
             connection.shutdown()
         await eventually(lambda: not (self.server_state.connections or self.server_state.tasks), "the last goodbye")

@@ -26,6 +26,7 @@ from relay.feeds import (
     tip_entry,
     toy_entry,
 )
+from relay.hearing import hear
 from relay.menus import Level, Menu, Preview
 from relay.rooms import Room
 from relay.settings import Settings
@@ -258,7 +259,7 @@ class PublicRoom:
         self.drafts.extend(change.entries)
 
     def arrive(self, journal):
-        self.seat, change = self.room.arrive(FakeSocket(), journal, True, False, self.at)
+        self.seat, change = self.room.arrive(FakeSocket(), journal, "p1", True, False, self.at)
         self.note(change)
 
     def take(self, tip):
@@ -270,10 +271,12 @@ class PublicRoom:
     def walk(self, step):
         room, self.at = self.room, self.at + 7
         sent = next(iter(room.line.sent), "nobody")
-        told = isinstance(step, dict) and (SECRET not in repr(step) or any(tip.private for tip in room._given()))
+        line = room.line
+        given = [one.tip for part in (line.sent, line.called, line.late, line.uncertain) for one in part.values()]
+        told = isinstance(step, dict) and (SECRET not in repr(step) or any(tip.private for tip in given))
         match step:
             case dict() if told:
-                self.note(room.hear(self.seat, 0, Reading(read(step).event), self.at))
+                self.note(hear(room, self.seat, 0, Reading(read(step).event), self.at))
             case "ack":
                 self.note(room.acknowledge(sent, "played", self.at, self.seat.generation, None, None))
             case "answer":

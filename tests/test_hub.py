@@ -17,7 +17,7 @@ from relay.errors import (
 )
 from relay.messages import Ack, Close
 from relay.settings import ANSWER_SECONDS_MAX, ASK_AGAIN_SECONDS, FLIGHT_TIPS_MAX, SENT_GRACE_SECONDS
-from relay.stores import Change, ModelRecord
+from relay.stores import Change
 from relay.tips import Status
 
 MESSAGE = {"type": "message", "detail": "hello room"}
@@ -573,14 +573,14 @@ async def test_a_models_record_is_saved_through_her_room(house):
     """A name that changes does not undo a hold or a generation."""
     await house.page()
     await house.desk.hold("coco", who="x")
-    await house.hub.save("coco", lambda record: ModelRecord(**fields(record) | {"name": "Coco B."}))
+    await house.models.register("coco", "Coco B.")
     record = await house.store.model("coco")
     assert ("Coco B.", True, 1) == (record.name, record.held, record.generation)
 
 
 async def test_a_new_model_is_saved(house):
-    """Without a room."""
-    await house.hub.save("mia", lambda record: ModelRecord("mia", "Mia", 0.0) if record is None else record)
+    """Without a room; a second time she is not new."""
+    assert [True, False] == [(await house.models.register("mia", "Mia"))[1] for _ in range(2)]
     assert "Mia" == (await house.store.model("mia")).name
 
 

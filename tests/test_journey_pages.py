@@ -402,13 +402,16 @@ async def test_the_broadcaster_may_say_it_too(platform, doubted):
     assert any("broadcaster" in step["why"] for step in (await platform.receipt("t1"))["timeline"])
 
 
-async def test_the_vendors_word_settles_it(platform, doubted):
-    """An entry in the vendor's queue that only this tip explains is evidence."""
-    await platform.accepted("t2", "jane", 5)
-    await doubted.play()
-    await doubted.hear(queue_event([running("john", 20)]))
-    await platform.until_state(lambda state: state["queue"]["running"])
-    assert (await platform.receipt("t1"))["status"] in ("uncertain", "running")
+async def test_the_vendors_word_settles_it(platform, page, clock):
+    """Rule 5: an entry in the vendor's queue that only this tip explains is evidence, whatever its page kept silent."""
+    await platform.accepted("t1")
+    await page.next_tip()
+    clock.tick(126)
+    await page.next("ask")
+    await page.say(type="answer", tips={"t1": "interrupted"})
+    await platform.until("t1", "uncertain")
+    await page.hear(queue_event([running("john", 20)]))
+    await platform.until("t1", "running")
 
 
 @pytest.mark.parametrize("choice", ["play", "", None, 1, ["skip"], "REPLAY"])

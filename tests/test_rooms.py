@@ -3,6 +3,7 @@
 import pytest
 from unit_kit import T0, FakeSocket, a_receipt, a_tip, entry, queue_event
 
+from relay import hearing
 from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, Toy, ToysSeen
 from relay.feeds import Audience, Entry, show
 from relay.menus import Level
@@ -22,7 +23,7 @@ def a_room(*receipts, record=None, **settings):
 def live(*receipts, journal="j1", **settings):
     """A room whose page is ready for tips."""
     room = a_room(*receipts, **settings)
-    seat, _ = room.arrive(FakeSocket(), journal, True, False, T0)
+    seat, _ = room.arrive(FakeSocket(), journal, "p1", True, False, T0)
     return room, seat
 
 
@@ -41,7 +42,7 @@ def given(room, id="t1", seq=1, **fields):
 
 
 def hear(room, event, n=0, at=T0):
-    return room.hear(room.seat, n, Reading(event), at)
+    return hearing.hear(room, room.seat, n, Reading(event), at)
 
 
 def entries(change, kind):
@@ -135,7 +136,7 @@ def test_a_frame_is_not_written_to_a_page_that_is_not_the_same_any_more(why):
         case "left":
             room.leave(seat, T0)
         case "came back":
-            room.arrive(FakeSocket(), "j1", True, True, T0)
+            room.arrive(FakeSocket(), "j1", "p1", True, True, T0)
         case "turned away":
             seat.run += 1
         case "held":
@@ -194,7 +195,7 @@ def test_an_older_page_turns_nothing_away():
 def test_every_page_has_a_higher_generation():
     """Kept with the model, so it rises over restarts too."""
     room = a_room(record=ModelRecord("coco", "Coco", T0, generation=41))
-    seat, change = room.arrive(FakeSocket(), "j1", True, False, T0)
+    seat, change = room.arrive(FakeSocket(), "j1", "p1", True, False, T0)
     assert (42, 42) == (seat.generation, change.model.generation)
 
 
@@ -209,7 +210,7 @@ def test_a_page_is_asked_about_what_its_journal_was_given():
 def test_what_another_browser_was_given_is_in_doubt():
     """Nobody can tell any more, and new tips flow at once."""
     room = a_room(a_receipt("t1", Status.SENT))
-    seat, change = room.arrive(FakeSocket(), "j2", True, False, T0)
+    seat, change = room.arrive(FakeSocket(), "j2", "p1", True, False, T0)
     assert ([("t1", "uncertain")], ()) == (went(change), seat.asked)
     assert room.token is not None
 
@@ -218,7 +219,7 @@ def test_what_was_never_written_is_not_in_doubt():
     """The frame was not handed over, so no browser can have played it."""
     room, _ = live()
     receipt = take(room)
-    _, change = room.arrive(FakeSocket(), "j2", True, False, T0)
+    _, change = room.arrive(FakeSocket(), "j2", "p1", True, False, T0)
     assert [] == went(change)
     assert [("t1", "accepted")] == went(room.hand_over(receipt, T0))
 
@@ -258,7 +259,7 @@ def test_a_page_that_does_not_answer_is_due():
 def test_an_older_pages_end_means_nothing():
     """The new socket may open before the old one is seen to end (facts.md H16)."""
     room, old = live()
-    room.arrive(FakeSocket(), "j1", True, True, T0)
+    room.arrive(FakeSocket(), "j1", "p1", True, True, T0)
     assert Change() == room.leave(old, T0)
     assert room_as_json(room)["online"]
 
@@ -267,7 +268,7 @@ def test_a_reload_ends_the_vendors_queue():
     """It lived in the page: what ran its time is done, the rest is cleared."""
     room, _ = live(a_receipt("t1", Status.PLAYED, seq=1), a_receipt("t2", Status.PLAYED, seq=2, amount=5))
     hear(room, QueueSeen((entry(seconds=5),), (entry(amount=5),), 0))
-    _, change = room.arrive(FakeSocket(), "j1", True, False, T0 + 6)
+    _, change = room.arrive(FakeSocket(), "j1", "p1", True, False, T0 + 6)
     assert [("t1", "done"), ("t2", "cleared")] == went(change)
 
 
@@ -275,7 +276,7 @@ def test_a_reconnect_leaves_the_vendors_queue():
     """The same page load comes back: its queue still runs, and its events go on counting."""
     room, _ = live(a_receipt("t1", Status.PLAYED))
     hear(room, QueueSeen((entry(),), (), 0), n=5)
-    _, change = room.arrive(FakeSocket(), "j1", True, True, T0 + 6)
+    _, change = room.arrive(FakeSocket(), "j1", "p1", True, True, T0 + 6)
     assert [] == went(change)
     assert Change() == hear(room, QueueSeen((), (), 0), n=5)
     assert [("t1", "done")] == went(hear(room, QueueSeen((), (), 0), n=6))
@@ -350,11 +351,19 @@ def test_an_older_event_is_ignored():
     assert Change() == hear(room, QueueSeen((), (), 0), n=2)
 
 
+def test_a_new_page_load_counts_anew():
+    """Its numbers begin again, its words are heard."""
+    room, _ = live()
+    hear(room, QueueSeen((entry(),), (), 0), n=9)
+    room.arrive(FakeSocket(), "j1", "p2", True, False, T0)
+    assert 1 == len(entries(hear(room, Message("hi"), n=1), "announcement"))
+
+
 def test_an_older_pages_events_are_not_heard():
     """Only the newest page speaks of what is (facts.md H14)."""
     room, old = live()
-    room.arrive(FakeSocket(), "j1", True, False, T0)
-    assert Change() == room.hear(old, 99, Reading(Message("hi")), T0)
+    room.arrive(FakeSocket(), "j1", "p1", True, False, T0)
+    assert Change() == hearing.hear(room, old, 99, Reading(Message("hi")), T0)
 
 
 def test_the_vendors_words_are_passed_on_once_each():
@@ -446,7 +455,7 @@ def test_a_name_within_a_name_is_not_meant():
     "views",
     [
         [QueueSeen((entry(),), (), 0)],
-        [QueueSeen((), (entry(),), 0), RunningSeen((entry(),))],
+        [QueueSeen((), (entry(),), 0), RunningSeen((entry(),)), RunningSeen(())],
         [RunningSeen((entry(),)), QueueSeen((entry(),), (), 0), RunningSeen(())],
     ],
 )

@@ -14,7 +14,7 @@ from relay.settings import FEED_TICKET_SECONDS, RESUME_SECONDS, TICKET_SECONDS
 from relay.tickets import FeedTicket, Resume, Tickets
 
 NEW, OLD, FOREIGN = ("new" * 12, "old" * 12, "foreign" * 6)
-MAKERS = {"page": lambda tickets: tickets.page("coco")[0], "resume": lambda tickets: tickets.resume("coco", "j1")}
+MAKERS = {"page": lambda tickets: tickets.page("coco")[0], "resume": lambda tickets: tickets.resume("coco", "j1", "p1")}
 MAKERS["feed"] = lambda tickets: tickets.feed("coco", Audience.CHAT)[0]
 AGES = {"page": TICKET_SECONDS, "resume": RESUME_SECONDS, "feed": FEED_TICKET_SECONDS}
 
@@ -30,7 +30,7 @@ def read(tickets, purpose, ticket):
 
 def test_a_ticket_reads_as_it_was_written(tickets):
     """Model and journal, or model and audience."""
-    assert Resume("coco", "j1") == tickets.read_resume(tickets.resume("coco", "j1"))
+    assert Resume("coco", "j1", "p1") == tickets.read_resume(tickets.resume("coco", "j1", "p1"))
     assert FeedTicket("coco", Audience.CHAT) == tickets.read_feed(tickets.feed("coco", Audience.CHAT)[0])
     assert "coco" == tickets.read_page(tickets.page("coco")[0]).model
 

@@ -17,11 +17,13 @@ from relay.events import Reaction
 from relay.hub import Hub
 from relay.messages import Ack, EventFrame
 from relay.messages import welcome as welcome_frame
+from relay.models import Models
 from relay.rooms import Room, Seat
 from relay.settings import Settings
 from relay.stores import Change, Kept, ModelRecord
 from relay.stores.memory import MemoryStore
 from relay.tips import Receipt, Status, Step, Tip, accept, move
+from relay.vault import Vault
 from relay.vendors.lovense import Lovense
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -147,6 +149,7 @@ class House:
         self.settings = Settings(**settings)
         self.hub = Hub(self.store, Lovense(self.settings), self.settings, self.clock)
         self.desk = Desk(self.hub)
+        self.models = Models(self.hub, self.store, self.hub.vendor, Vault(()), self.clock)
 
     async def with_model(self, model: str = "coco") -> House:
         await self.store.keep(Change(model=ModelRecord(model, model.title(), T0)))
@@ -169,7 +172,7 @@ class House:
             )
 
         room, seat = await self.hub.arrive(
-            "coco", socket, journal=journal, ready=ready, resumed=resumed, welcome=welcome
+            "coco", socket, journal=journal, page="p1", ready=ready, resumed=resumed, welcome=welcome
         )
         await settle()
         return Page(self.hub, room, seat, socket)

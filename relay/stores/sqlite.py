@@ -119,7 +119,7 @@ class SqliteStore:
                 self._connections.append(connection)
             return query(connection)
 
-        if self._writer.epoch is None:
+        if self._writer.epoch is None or self._writer.closing:
             raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, work)

@@ -42,7 +42,7 @@ class Writer:
         self._known = known  # told every result, before its future
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._first_try = threading.Event()
-        self._closing = False
+        self.closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._db: sqlite3.Connection | None = None
@@ -60,15 +60,15 @@ class Writer:
     def submit(self, work: Work) -> asyncio.Future[Any]:
         assert self._loop is not None, "the store is not open"
         future: asyncio.Future[Any] = self._loop.create_future()
-        if self._closing:
+        if self.closing:
             future.set_exception(StoreUnavailable("the relay is closing its store: try again", retry_after=1))
         else:
             self._jobs.put((work, future))
         return future
 
     async def close(self) -> None:
-        if not self._closing:
-            self._closing = True
+        if not self.closing:
+            self.closing = True
             self._jobs.put(None)
             if self._thread.is_alive():
                 await asyncio.to_thread(self._thread.join)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -87,7 +88,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
     if not 1 <= len(hello.journal) <= JOURNAL_LENGTH_MAX:
         raise Closed(Close.PROTOCOL, f"the journal's id must have 1 to {JOURNAL_LENGTH_MAX} characters")
     try:
-        model = await admitted(relay, hello)
+        model, load = await admitted(relay, hello)
         record = await relay.models.record(model)
         script = relay.models.script_url(record)
 
@@ -95,7 +96,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
             return messages.welcome(
                 model=model,
                 generation=seat.generation,
-                resume=relay.tickets.resume(model, hello.journal),
+                resume=relay.tickets.resume(model, hello.journal, load),
                 heartbeat=relay.settings.heartbeat,
                 held=room.record.held,
                 stopped=room.record.stopped,
@@ -108,6 +109,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
             model,
             socket,
             journal=hello.journal,
+            page=load,
             ready=hello.vendor.ready,
             resumed=hello.resume is not None,
             welcome=welcome,
@@ -125,20 +127,21 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
         raise Closed(Close.STORE_UNAVAILABLE, "the relay is misconfigured; its log says how") from None
 
 
-async def admitted(relay: Wiring, hello: messages.Hello) -> str:
-    """The model that the ticket or resume token is for. Raises `TicketRefused`, `TicketExpired`."""
+async def admitted(relay: Wiring, hello: messages.Hello) -> tuple[str, str]:
+    """The model and the page's load that the ticket or resume token is for. Raises `TicketRefused`."""
     if hello.resume is not None:
         resume = relay.tickets.read_resume(hello.resume)
-        owner, model = resume.journal, resume.model
+        owner, model, load = resume.journal, resume.model, resume.page
     elif hello.ticket is not None:
         ticket = relay.tickets.read_page(hello.ticket)
         until = relay.clock.now() + 2 * TICKET_SECONDS
         owner, model = await relay.store.claim(ticket.id, hello.journal, until), ticket.model
+        load = secrets.token_urlsafe(6)
     else:
         raise TicketRefused("a hello must carry a ticket or a resume token")
     if owner != hello.journal:
         raise TicketRefused("this ticket was first shown by another browser: every page needs a ticket of its own")
-    return model
+    return model, load
 
 
 async def listen(

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS = 95  # above what cloud routers use, so that they end idle connections and not we
 SEND_BUFFER_BYTES = 64 * 1024  # a peer that stops reading shows after little, not after megabytes
 SHUTDOWN_SECONDS = 5
-REQUEST_SECONDS = 1  # for requests that are being answered when the listener closes
+DISMISS_SECONDS = 1  # for pages, readers and running requests to end once the listener is closed
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
 BACKLOG = 2048
 
@@ -64,12 +64,14 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.gather(*(drain(wiring) for wiring in self._wirings))
-        # The next relay listens as soon as this one does not, and waits for the file: let go of both together.
+        # The next relay listens as soon as this one does not, and waits for the file: let go of both together. Pages
+        # and readers are sent away only now, so that they come back to the next one.
         for server in self.servers:
             server.close()
         for listener in sockets or []:
             listener.close()
-        deadline = asyncio.get_running_loop().time() + REQUEST_SECONDS
+        await asyncio.gather(*(dismiss(wiring) for wiring in self._wirings))
+        deadline = asyncio.get_running_loop().time() + DISMISS_SECONDS
         await until_empty(lambda: len(self.server_state.tasks), deadline)
         await asyncio.gather(*(wiring.store.close() for wiring in self._wirings))
         await super().shutdown(sockets)
@@ -77,7 +79,7 @@ class Server(uvicorn.Server):
 
 
 async def drain(wiring: Wiring) -> None:
-    """Not ready; pages are told to return, spread over the drain time; feeds end. Tips are taken all the while."""
+    """Not ready; pages are told to return, spread over the drain time. Tips are taken and played all the while."""
     wiring.draining = True
     seconds = wiring.settings.drain_seconds
     loop = asyncio.get_running_loop()
@@ -87,10 +89,15 @@ async def drain(wiring: Wiring) -> None:
     for page in pages:
         page.tell(messages.drain(random.uniform(0, seconds)))  # noqa: S311  # spreads load, hides nothing
     await until_empty(lambda: len(wiring.pages.sockets), until)
+
+
+async def dismiss(wiring: Wiring) -> None:
+    """Whoever is still here is sent away with a word about how to come back."""
     for page in list(wiring.pages.sockets):
         page.close(messages.Close.DRAINING, "draining")
     wiring.followers.end()
-    await until_empty(lambda: len(wiring.pages.sockets) + len(wiring.followers), loop.time() + SHUTDOWN_SECONDS)
+    deadline = asyncio.get_running_loop().time() + DISMISS_SECONDS
+    await until_empty(lambda: len(wiring.pages.sockets) + len(wiring.followers), deadline)
 
 
 async def until_empty(count: Callable[[], int], deadline: float) -> None:

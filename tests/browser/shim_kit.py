@@ -24,7 +24,7 @@ CHROMIUM = {
     "args": ["--no-sandbox", "--disable-quic", "--disable-gpu"],
 }
 
-# The page's world: a vendor that remembers what it was asked, and two clocks that a test can shift.
+# The page's world: a vendor that remembers what it was asked, two clocks that a test can shift, timers it can hurry.
 VENDOR = """
 window.calls = JSON.parse(sessionStorage.calls ?? "[]"); // of receiveTip, before a reload too
 window.inits = []; window.destroyed = 0; window.listeners = [];
@@ -44,6 +44,8 @@ window.makeVendor = () => ({
 """
 CLOCKS = """
 window.shift = { date: 0, steady: 0 };
+window.hurry = false; // then every timer is due at once
+{ const later = setTimeout; window.setTimeout = (fn, ms, ...rest) => later(fn, hurry ? 0 : ms, ...rest); }
 { const now = Date.now; Date.now = () => now() + shift.date; }
 { const now = performance.now.bind(performance); performance.now = () => now() + shift.steady; }
 """

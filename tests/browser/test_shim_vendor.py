@@ -145,10 +145,12 @@ async def test_a_slow_script_is_said_to_be_loading(stage):
 
 
 async def test_a_missing_script_is_said_and_tried_again(stage):
-    async with stage.broadcast(world="") as b:
+    async with stage.broadcast(world="hurry = true") as b:
         page = await (await b.relay.socket()).welcome()
         while "failed" not in (await page.next("vendor"))["why"]:
             pass
+        await b.relay.asked_for_model_js.get()
+        await b.relay.asked_for_model_js.get()
         b.relay.model_js = [LATER]
         while not (await page.next("vendor"))["ready"]:
             pass

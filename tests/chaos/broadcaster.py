@@ -1,5 +1,7 @@
-"""A broadcaster in the storm: her browsers, her pages, and what happens to them. Frames travel over a real socket and are
-held up, doubled, or swallowed by a socket that is dead without knowing it."""
+"""A broadcaster in the storm: her browsers, her pages, and what happens to them.
+
+Frames travel over a real socket and are held up, doubled, or swallowed by a socket that is dead without knowing it.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Broadcaster:
             await self._close_tabs()
 
     def _open_tab(self) -> None:
-        page = Page(self.model, self._browsers[self._browser], self._facts.ledger, time.time, die=self._die, **self._controls)
+        page = Page(
+            self.model, self._browsers[self._browser], self._facts.ledger, time.time, die=self._die, **self._controls
+        )
         task = asyncio.create_task(self._live(page))
         self._tabs.add(task)
         task.add_done_callback(self._tabs.discard)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.chaos.shim_model import Ledger
@@ -68,7 +69,11 @@ def judge(facts: Facts) -> Verdict:
         if receipt is None:
             verdict.lost.append(tip)
             verdict.broken.append(f"rule 1: {tip} got a 2xx and has no record")
-        elif (receipt["model"], receipt["tipper"], receipt["amount"]) != (body["model"], body["tipper"], body["amount"]):
+        elif (receipt["model"], receipt["tipper"], receipt["amount"]) != (
+            body["model"],
+            body["tipper"],
+            body["amount"],
+        ):
             verdict.broken.append(f"rule 1: {tip} has a record with other content")
     if len(receipts) != len(facts.receipts):
         verdict.broken.append("rule 1: a tip has two records")
@@ -86,7 +91,9 @@ def judge(facts: Facts) -> Verdict:
     for call in facts.ledger.calls:
         until = facts.superseded.get(call.page)
         if until is not None and call.at > until + facts.flight_seconds:
-            verdict.broken.append(f"rule 4: {call.name} was played {call.at - until:.1f} s after its page was superseded")
+            verdict.broken.append(
+                f"rule 4: {call.name} was played {call.at - until:.1f} s after its page was superseded"
+            )
 
     for tip, receipt in receipts.items():
         status = receipt["status"]
@@ -117,9 +124,7 @@ def told(receipt: dict[str, Any]) -> bool:
     return any(" says: " in step["why"] for step in receipt["timeline"])
 
 
-def out_of_order(
-    facts: Facts, receipts: dict[str, dict[str, Any]], tip_of: dict[str, str]
-) -> Iterable[str]:
+def out_of_order(facts: Facts, receipts: dict[str, dict[str, Any]], tip_of: dict[str, str]) -> Iterable[str]:
     """Rule 3: first calls of a model follow the order of acceptance, replays aside."""
     place = {receipt["id"]: number for number, receipt in enumerate(facts.receipts)}
     last: dict[str, int] = defaultdict(lambda: -1)
@@ -137,7 +142,12 @@ def out_of_order(
 def doubt_resolved_by_time(receipt: dict[str, Any]) -> Iterable[str]:
     """Rule 5."""
     steps = receipt["timeline"]
-    for doubt, after in zip(steps, steps[1:], strict=False):
+    for doubt, after in pairwise(steps):
         word = " says: " in after["why"]
-        if doubt["status"] == "uncertain" and after["evidence"] is None and not word and "speaks of it" not in after["why"]:
+        if (
+            doubt["status"] == "uncertain"
+            and after["evidence"] is None
+            and not word
+            and "speaks of it" not in after["why"]
+        ):
             yield f"rule 5: {receipt['id']} left uncertain without evidence: {after['why']}"

@@ -1,6 +1,7 @@
-"""`relay serve` with a fault in it: `python -m tests.chaos.launcher FAULT [serve options]`. The product knows none of this.
+"""`relay serve` with a fault in it: `python -m tests.chaos.launcher FAULT [serve options]`.
 
-A crash point kills the process with SIGKILL between two steps; the first time, or once in so many passes.
+The product knows none of this. A crash point kills the process with SIGKILL between two steps, once its test has
+everything in place.
 """
 
 from __future__ import annotations
@@ -77,9 +78,7 @@ CRASH_POINTS: dict[str, Callable[[], None]] = {
     "relay: generation decided, before it is kept": lambda: before(
         Hub, "commit", when_armed(lambda _hub, _room, change: die() if change.model else None)
     ),
-    "relay: generation kept, before the welcome": lambda: before(
-        PageSocket, "tell", when_armed(frame_of(b"welcome"))
-    ),
+    "relay: generation kept, before the welcome": lambda: before(PageSocket, "tell", when_armed(frame_of(b"welcome"))),
     "relay: answer heard, before it is decided": lambda: before(Hub, "answer", when_armed(lambda *_: die())),
 }
 
@@ -95,7 +94,7 @@ def answer_before_keeping() -> None:
         assert self._db is not None
         self._db.execute("BEGIN IMMEDIATE")
         self._report([(future, work(self._db)) for work, future in batch])  # told before it is so
-        time.sleep(0.2)
+        time.sleep(0.03)
         self._db.execute("COMMIT")
         return []
 

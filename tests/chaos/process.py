@@ -14,7 +14,7 @@ ENVIRONMENT = {
     "RELAY_SECRETS": "storm" * 8,
     "RELAY_API_KEYS": f"platform:{KEY}",
     "RELAY_ORIGINS": "http://storm",
-    "RELAY_REACTION_GRACE": "4",
+    "RELAY_REACTION_GRACE": "2",
     "RELAY_TIP_TTL": "60",
     "RELAY_DRAIN_SECONDS": "1",
     "RELAY_LOG_LEVEL": "error",
@@ -34,19 +34,20 @@ class RelayProcess:
 
     async def start(self, *, fault: str | None = None, within: float = 20.0) -> None:
         """Start, and wait for the line that says it listens."""
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.chaos.launcher",
-            fault or self.fault,
-            "--port",
-            str(self.port),
-            "--store",
-            f"sqlite:///{self.folder / 'relay.db'}",
-            stdout=asyncio.subprocess.PIPE,
-            stderr=(self.folder / "relay.log").open("ab"),
-            env=self.environment,
-        )
+        with (self.folder / "relay.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.chaos.launcher",
+                fault or self.fault,
+                "--port",
+                str(self.port),
+                "--store",
+                f"sqlite:///{self.folder / 'relay.db'}",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
+            )
         assert self.process.stdout is not None
         async with asyncio.timeout(within):
             line = (await self.process.stdout.readline()).decode()

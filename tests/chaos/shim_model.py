@@ -1,8 +1,8 @@
 """What static/shim.js does, in Python and without sockets, so that thousands of pages fit into one process.
 
-A `Browser` outlives its pages (it is the localStorage), a `Page` is one load of the broadcaster's page with the vendor's
-script in it, and `Ledger` is the outside witness: every vendor call, in order. `die` is asked at every named step and may
-raise `PageDied`. The switches `journal` and `fence` exist for the negative controls only.
+A `Browser` outlives its pages (it is the localStorage), a `Page` is one load of the broadcaster's page with the
+vendor's script in it, and `Ledger` is the outside witness: every vendor call, in order. `die` is asked at every named
+step and may raise `PageDied`. The switches `journal` and `fence` exist for the negative controls only.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Page:
             self._turned_away = max(self._turned_away, run)
             return [self._ack(tip, "not_ready", run)]
         before = self.browser.entries.get(tip)
-        if before is not None and self._keeps:
+        if before is not None and self._keeps and not (frame.get("replay") and before == "calling"):
             return [self._ack(tip, "duplicate", run, was="interrupted" if before == "calling" else before)]
         if self._fence and self.browser.generation > self.generation:
             return []  # another tab acts: this one is as good as gone

@@ -1,4 +1,4 @@
-"""(b) Every place where relay or page can die between two steps has a name; each is killed there, restarted and checked."""
+"""(b) Every place where relay or page can die between two steps has a name; each is killed there and checked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def insist(relay: RelayProcess, method: str, path: str, body: Any = None) 
 
 async def scene(folder: Path, fault: str, step: str | None) -> tuple[Facts, bool]:
     """Three tips, with a death on the way; whether it came."""
-    facts, relay = Facts(), RelayProcess(folder, fault)
+    facts, relay = Facts(), RelayProcess(folder, fault, RELAY_REACTION_GRACE="1")
     armed = folder / "armed"
     await relay.start()
     evening = Evening(relay, facts, step)

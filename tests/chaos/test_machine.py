@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from tests.chaos.world import MODEL, World
 class RelayMachine(RuleBasedStateMachine):
     """What platforms, pages, disks and operators do, in any order. The verdict falls at the end."""
 
-    controls: dict[str, bool] = {}
+    controls: ClassVar[dict[str, bool]] = {}
 
     def __init__(self) -> None:
         super().__init__()

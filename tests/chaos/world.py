@@ -1,12 +1,13 @@
 """A whole relay without sockets, threads or waiting: hub and store, pages and browsers, and a clock that ticks.
 
-Everything that is asynchronous in life is a list here: changes the disk has not taken yet, frames on their way down, frames
-on their way up. Whoever drives the world decides what happens next.
+Everything that is asynchronous in life is a list here: changes the disk has not taken yet, frames on their way down,
+frames on their way up. Whoever drives the world decides what happens next.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import selectors
@@ -168,10 +169,8 @@ class World:
 
     def start(self, what: Any) -> None:
         async def guarded() -> None:
-            try:
+            with contextlib.suppress(Refusal):
                 await what
-            except Refusal:
-                pass
 
         self.tasks.append(self.loop.create_task(guarded()))
         self.settle()
@@ -234,7 +233,13 @@ class World:
 
         resumed = page.resume is not None
         wire.room, wire.seat = await self.hub.arrive(
-            MODEL, wire, journal=page.browser.journal, ready=True, resumed=resumed, welcome=welcome
+            MODEL,
+            wire,
+            journal=page.browser.journal,
+            page=str(page.load),
+            ready=True,
+            resumed=resumed,
+            welcome=welcome,
         )
 
     def _unspoken(self, wire: Wire) -> list[str]:
@@ -250,7 +255,8 @@ class World:
         if wire.dead or not wire.down:
             return
         frame = json.loads(wire.down.popleft())
-        if frame["type"] == "welcome" and frame["generation"] > wire.page.browser.generation:  # from here on, other pages of this browser must not act
+        newest = frame["type"] == "welcome" and frame["generation"] > wire.page.browser.generation
+        if newest:  # from here on, other pages of this browser must not act
             self.facts.superseded.pop(wire.page.load, None)
             for other in self.wires:
                 if other.page.browser is wire.page.browser and other.page is not wire.page:

@@ -1,0 +1,90 @@
+"""Hearing: what a room makes of one event of its page: state, receipts and entries of the feed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from relay.announcements import announce, pass_on
+from relay.broadcasts import fold, reaction_as_json
+from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen
+from relay.feeds import Draft, settings_entry, toy_entry
+from relay.menus import menu_as_json
+from relay.rooms import Room
+from relay.seats import Seat
+from relay.settings import SETTLE_SECONDS
+from relay.stores import Change, ModelRecord
+from relay.tips import Receipt, Tip
+from relay.vendors import Reading
+
+
+def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
+    """One event of the page: into the state, the receipts and the feed."""
+    event, before = reading.event, room.state
+    page, newest = room.heard
+    if seat is not room.seat or (n and page == seat.page and n <= newest):
+        return Change()
+    if n:
+        room.heard = (seat.page, n)
+    room.state = after = fold(before, event, len(reading.anomalies))
+    moved: list[Receipt] = []
+    entries: list[Draft] = []
+    record: ModelRecord | None = None
+    match event:
+        case Message():
+            entries.append(_pass_on(room, event, at))
+        case ToysSeen() if (before.toys, before.toys_on) != (after.toys, after.toys_on):
+            entries.append(toy_entry(room.id, after, at))
+            if after.toys_on is not None and before.toys_on is not after.toys_on:
+                word = "toy_on" if after.toys_on else "toy_off"
+                entries.append(announce(room.id, room.record.name, word, at))
+        case SettingsSeen() if after.menu is not None and after.menu != before.menu:
+            entries.append(settings_entry(room.id, after, at))
+            room.record = record = replace(room.record, menu=menu_as_json(after.menu))
+        case QueueSeen():
+            running, queued = after.running or (), after.queued or ()
+            moved = room.line.found(room.line.watch.see(running, queued, after.waiting or 0, at), at)
+        case RunningSeen(running) if running is not None:
+            moved = room.line.found(room.line.watch.see_running(running, at), at)
+        case _:
+            pass
+    if isinstance(event, QueueSeen | RunningSeen):
+        entries += _queue_entry(room, at)
+        room.busy_until = at
+        room.due = min(room.due, at + SETTLE_SECONDS)
+    return room.moved(moved, at, *entries, model=record)
+
+
+def _pass_on(room: Room, message: Message, at: float) -> Draft:
+    """The vendor speaks of a tip by the name it was given. About a private tip it does not speak in public (H7)."""
+    named = [tip for tip in _given(room) if tip.shown and tip.shown in message.text]
+    longest = max((len(tip.shown) for tip in named), default=0)  # 'jo' is no name in words about 'john'
+    named = [tip for tip in named if len(tip.shown) == longest]
+    private = bool(named) and all(tip.private for tip in named)
+    about = next((tip.id for tip in named if tip.private == private), None)
+    return pass_on(room.id, message, at, about, private)
+
+
+def _given(room: Room) -> list[Tip]:
+    """Tips that the vendor may speak of; its words may come before the page's acknowledgement."""
+    line = room.line
+    return [one.tip for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
+
+
+def _queue_entry(room: Room, at: float) -> list[Draft]:
+    running, queued = room.state.running or (), room.state.queued or ()
+    tips = room.line.watch.tips_of((*running, *queued))
+    seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
+    private = {(tip.shown, tip.amount) for tip in _given(room) if tip.private}
+    before = (*(room.queue_view["running"] or ()), *(room.queue_view["queued"] or ()))
+    private |= {(one["tipper"], one["amount"]) for one in before if one.get("private")}
+    for one, tip in zip(seen, tips, strict=True):
+        receipt = room.line.find(tip) if tip else None
+        # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and
+        # one may still hold what the other has seen the end of.
+        if receipt.tip.private if receipt else tip or (one["tipper"], one["amount"]) in private:
+            one["private"] = True
+    view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": room.state.waiting}
+    if view == room.queue_view:
+        return []
+    room.queue_view = view
+    return [Draft(room.id, "queue", at, view)]
