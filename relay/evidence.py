@@ -114,7 +114,8 @@ class Watch:
             yield from self._run(key, runs[key], at)
         # A later tip is in sight, and the vendor plays in order: whoever vanished in this very view has had its turn.
         newest = max((one.call.order for seen in self._seen.values() for one in seen if one.call), default=0)
-        for tip in fresh:
+        # Where several vanish at once it was a clear, and not their turns.
+        for tip in fresh if len(fresh) == 1 else ():
             key, call, _ = self._vanished.get(tip, (("", 0), None, 0.0))
             if call is not None and call.order < newest:
                 del self._vanished[tip]

@@ -49,7 +49,7 @@ def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
             pass
     if isinstance(event, QueueSeen | RunningSeen):
         entries += _queue_entry(room, at)
-        room.busy_until = at
+        room.busy_until = room.spoke_at = at
         room.due = min(room.due, at + SETTLE_SECONDS)
     return room.moved(moved, at, *entries, model=record)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from relay.evidence import Finding, Watch
-from relay.settings import ASK_AGAIN_SECONDS, NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS
+from relay.settings import ASK_AGAIN_SECONDS, NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS, SILENCE_SECONDS
 from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move, note
 
 Moved = list[Receipt]
@@ -168,7 +168,9 @@ class Line:
 
     # -- what only time decides ----------------------------------------------------------
 
-    def tick(self, at: float, *, held: bool, grace: float, busy_until: float, settle: float) -> Moved:
+    def tick(
+        self, at: float, *, held: bool, grace: float, busy_until: float, settle: float, spoke_at: float = 0.0
+    ) -> Moved:
         """Deadlines that have passed. `busy_until`: until when the vendor's queue explained a missing reaction."""
         moved: Moved = []
         if not held:
@@ -178,9 +180,12 @@ class Line:
         moved += self.doubt(silent, at, "its time is over and the page it was sent to has not spoken of it")
         moved += self.found(self.watch.tick(at, settle), at)
         for receipt in list(self.called.values()):
-            since = max(receipt.timeline[-1].at, busy_until)
-            if receipt.status is Status.PLAYED and since + grace <= at:
+            since = receipt.timeline[-1].at
+            if receipt.status is Status.PLAYED and max(since, busy_until) + grace <= at:
                 moved.append(self._move(receipt, Status.NO_REACTION, at, f"no word from the vendor for {grace:g} s"))
+            elif receipt.status is Status.QUEUED and max(since, spoke_at) + SILENCE_SECONDS <= at:
+                why = f"the vendor has not spoken of its queue for {SILENCE_SECONDS} s"
+                moved.append(self._move(receipt, Status.CLEARED, at, why))
             elif receipt.status is Status.RUNNING and receipt.timeline[-1].at + ran(receipt) + grace <= at:
                 moved.append(
                     self._move(receipt, Status.DONE, at, "the vendor showed it running; its time is long over")
@@ -201,6 +206,8 @@ class Line:
                 return receipt.expires_at + ASK_AGAIN_SECONDS
             case Status.PLAYED:
                 return at + grace
+            case Status.QUEUED:
+                return at + SILENCE_SECONDS
             case Status.RUNNING:
                 return at + ran(receipt) + grace
             case Status.NO_REACTION:

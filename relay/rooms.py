@@ -35,6 +35,7 @@ class Room:
     since: float | None = None  # when the page came
     left_at: float | None = None  # when the last page went
     heard: tuple[str, int] = ("", 0)  # the page last heard, and the number of its newest event
+    spoke_at: float = 0.0  # when the vendor last showed its queue
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
     due: float = float("inf")  # when `tick` is next needed
     pending: Counter[Token] = field(default_factory=Counter)  # accepted tips the store has not answered for yet
@@ -221,7 +222,9 @@ class Room:
             self.busy_until = at
         if seat is not None and seat.turned_at is not None and seat.turned_at + TURNED_AWAY_SECONDS <= at:
             seat.ready, seat.why, seat.turned_at = True, None, None
-        moved = self.line.tick(at, held=held, grace=grace, busy_until=self.busy_until, settle=SETTLE_SECONDS)
+        moved = self.line.tick(
+            at, held=held, grace=grace, busy_until=self.busy_until, spoke_at=self.spoke_at, settle=SETTLE_SECONDS
+        )
         if self.seat is None and self.left_at is not None and self.left_at + grace <= at:
             moved += self.line.found(self.line.watch.end(self.left_at, "the page left"), at)
         self.due = max(self._next_due(), at + 0.2)

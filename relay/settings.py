@@ -34,6 +34,7 @@ OLD_PAGE_ANSWER_SECONDS_MAX = 0.7  # for a page that is being replaced
 ASK_AGAIN_SECONDS = 5  # past its deadline, before the page is asked about a tip it never spoke of
 TURNED_AWAY_SECONDS = 5  # before a page that turned a tip away without a word is tried again
 SENT_GRACE_SECONDS = 30  # past its deadline, before a sent tip nobody speaks of is uncertain
+SILENCE_SECONDS = 900  # of the vendor about its queue, before what it showed there counts as swept away
 SETTLE_SECONDS = 3  # a tip gone from the vendor's queue may still show up as running (facts.md H28)
 TICKET_SECONDS = 300  # a page's ticket, until it is first used
 FEED_TICKET_SECONDS = 3600  # a reader's, to connect with
@@ -78,6 +79,13 @@ def _some_seconds(text: str) -> float:
     value = _seconds(text)
     if not value:
         raise ValueError("must be above 0 seconds")
+    return value
+
+
+def _ttl(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= EXPIRES_IN_SECONDS_MAX:
+        raise ValueError(f"must be above 0 and at most {EXPIRES_IN_SECONDS_MAX} seconds")
     return value
 
 
@@ -162,7 +170,7 @@ class Settings:
     public_url: str | None = setting("RELAY_PUBLIC_URL", "how browsers reach the relay", _url, None)
     host: str = setting("RELAY_HOST", "address to listen on", str, "127.0.0.1")
     port: int = setting("RELAY_PORT", "port to listen on; PORT counts too; 0 picks one", _number(0, 65535), 8000)
-    tip_ttl: float = setting("RELAY_TIP_TTL", "seconds a tip may wait for its page", _seconds, 120.0)
+    tip_ttl: float = setting("RELAY_TIP_TTL", "seconds a tip may wait for its page", _ttl, 120.0)
     reaction_grace: float = setting(
         "RELAY_REACTION_GRACE", "seconds a played tip waits for vendor evidence", _seconds, 60.0
     )

@@ -118,6 +118,7 @@ class MemoryStore:
 
     async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
         tips = (one for one in self._tips.values() if not one.is_open and one.accepted_at < tips_before)
+        self._tickets = {id: kept for id, kept in self._tickets.items() if kept[1] >= entries_before}
         old_tips = list(islice(tips, limit))
         for receipt in old_tips:
             del self._tips[receipt.tip.id]

@@ -109,7 +109,8 @@ def judge(facts: Facts) -> Verdict:
             if tip not in facts.causes:
                 verdict.broken.append(f"doubt: {tip} is uncertain without a cause: {receipt['timeline'][-1]['why']}")
         elif status not in CLOSED:
-            verdict.broken.append(f"rule 6: {tip} is still {status}")
+            steps = [f"{step['at'][14:]} {step['status']}: {step['why']}" for step in receipt["timeline"]]
+            verdict.broken.append(f"rule 6: {tip} of {receipt['model']} is still {status}: {steps}")
     if sum(verdict.statuses.values()) != len(facts.receipts):
         verdict.broken.append("rule 7: the ledger does not add up")
     return verdict
