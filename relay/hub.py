@@ -52,6 +52,7 @@ class Hub:
         self.settings = settings
         self.clock = clock
         self._rooms: dict[str, Room] = {}
+        self._dropped: set[str] = set()  # models whose room the store failed under, until they have a new one
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._arriving: dict[str, asyncio.Lock] = {}
         self._spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
@@ -76,11 +77,13 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _load(self, model: str) -> Room:
-        await self.store.keep(Change())  # whatever a dropped room had handed in is kept or refused by now
-        record = await self.store.model(model)
-        if record is None:
+        if model in self._dropped:
+            await self.store.keep(Change())  # whatever the dropped room had handed in is kept or refused by now
+            self._dropped.discard(model)
+        found = await self.store.room(model)
+        if found is None:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
-        room = Room.restored(record, await self.store.open_receipts(model), self.settings)
+        room = Room.restored(*found, self.settings)
         self._rooms[model] = room
         if model in self.unkept_holds:
             self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
@@ -290,6 +293,7 @@ class Hub:
             self.unkept_holds[room.id] = room.record.stopped
         if self._rooms.get(room.id) is room:
             del self._rooms[room.id]
+            self._dropped.add(room.id)
         if room.seat is not None:
             room.seat.socket.close(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now")
         log.error("room dropped", model=room.id, why="the store failed")

@@ -187,7 +187,7 @@
 
 	const later = (go, now) => {
 		clearTimeout(my.timer);
-		my.timer = setTimeout(go, now ? 0 : Math.random() * Math.min(30_000, 500 * 2 ** my.tries++));
+		my.timer = setTimeout(go, now ? 0 : Math.random() * Math.min(my.tries > 20 ? 3e4 : 3e3, 500 * 2 ** my.tries++));
 	};
 	const dial = () => {
 		const ws = new WebSocket(`${base.replace("http", "ws")}/page`, "relay.v1");

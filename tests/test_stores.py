@@ -107,7 +107,7 @@ async def test_nobody_is_found_where_nobody_is(store):
         await store.receipt("t1"),
         await store.model("coco"),
         await store.models(),
-        await store.open_receipts("coco"),
+        await store.room("coco"),
         await store.counts(),
     )
     assert ([], [], 0, 0) == (
@@ -136,14 +136,16 @@ async def test_receipts_are_paged(store):
     )
 
 
-async def test_open_receipts_are_those_whose_life_goes_on(store):
+async def test_a_room_is_a_model_and_her_tips_whose_life_goes_on(store):
     """Of one model, by rising number."""
+    assert None is await store.room("coco")
+    await store.keep(Change(model=ModelRecord("coco", "Coco", 0.0)))
     statuses = list(Status)
     for n, status in enumerate(statuses):
         await store.keep(Change(new=a_receipt(f"t{n}", status)))
     await keep(store, "m1", model="mia")
     closed = {"done", "no_reaction", "cleared", "expired", "cancelled", "failed"}
-    assert [s for s in statuses if s not in closed] == [one.status for one in await store.open_receipts("coco")]
+    assert [s for s in statuses if s not in closed] == [one.status for one in (await store.room("coco"))[1]]
 
 
 async def test_money_adds_up(store):

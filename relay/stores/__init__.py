@@ -88,15 +88,15 @@ class Store(Protocol):
 
     async def models(self) -> list[ModelRecord]: ...
 
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+        """A model's record and all of her tips whose life goes on, by rising `seq`, in one read."""
+
     async def receipt(self, tip: str) -> Receipt | None: ...
 
     async def receipts(
         self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
     ) -> list[Receipt]:
         """Receipts by rising `seq`, from beyond `after`."""
-
-    async def open_receipts(self, model: str) -> list[Receipt]:
-        """All of a model's tips whose life goes on, by rising `seq`."""
 
     async def counts(self, model: str | None = None) -> dict[Status, int]:
         """How many tips stand in each status."""

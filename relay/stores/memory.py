@@ -83,6 +83,11 @@ class MemoryStore:
     async def models(self) -> list[ModelRecord]:
         return sorted(self._models.values(), key=lambda record: record.id)
 
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+        record = self._models.get(model)
+        tips = [one for one in self._tips.values() if one.tip.model == model and one.is_open]
+        return None if record is None else (record, tips)
+
     async def receipt(self, tip: str) -> Receipt | None:
         return self._tips.get(tip)
 
@@ -95,9 +100,6 @@ class MemoryStore:
             if one.seq > after and model in (None, one.tip.model) and status in (None, one.status)
         )
         return list(islice(found, limit))
-
-    async def open_receipts(self, model: str) -> list[Receipt]:
-        return [one for one in self._tips.values() if one.tip.model == model and one.is_open]
 
     async def counts(self, model: str | None = None) -> dict[Status, int]:
         return dict(Counter(one.status for one in self._tips.values() if model in (None, one.tip.model)))

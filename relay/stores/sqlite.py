@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,32 +112,53 @@ class SqliteStore:
     # -- reading ----------------------------------------------------------
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        def work() -> T:
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5)
-                self._local.connection = connection
-                self._connections.append(connection)
-            return query(connection)
+        """Read on a thread of its own: for what may be long."""
+        with self._reading():
+            return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader()))
 
+    def _look_up(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Read a few rows by their key, at once: a thread would cost several times what the rows do."""
+        with self._reading():
+            return query(self._reader())
+
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's reading connection. Readers never wait for the writer (WAL)."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5)
+            self._local.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         if self._writer.epoch is None or self._writer.closing:
             raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+            yield
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(f"the store cannot be read ({error}): try again", retry_after=1) from error
 
     async def model(self, model: str) -> ModelRecord | None:
         sql = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
-        row = await self._read(lambda db: db.execute(sql, (model,)).fetchone())
+        row = self._look_up(lambda db: db.execute(sql, (model,)).fetchone())
         return model_from_row(row) if row else None
+
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+        tips = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
+        record = await self.model(model)
+        if record is None:
+            return None
+        return record, [
+            receipt_from_row(row) for row in self._look_up(lambda db: db.execute(tips, (model,)).fetchall())
+        ]
 
     async def models(self) -> list[ModelRecord]:
         sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"
         return [model_from_row(row) for row in await self._read(lambda db: db.execute(sql).fetchall())]
 
     async def receipt(self, tip: str) -> Receipt | None:
-        return await self._read(lambda db: find_receipt(db, tip))
+        return self._look_up(lambda db: find_receipt(db, tip))
 
     async def receipts(
         self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
@@ -149,10 +171,6 @@ class SqliteStore:
         given = {"after": after, "model": model, "status": status, "limit": limit}
         rows = await self._read(lambda db: db.execute(sql + " ORDER BY seq LIMIT :limit", given).fetchall())
         return [receipt_from_row(row) for row in rows]
-
-    async def open_receipts(self, model: str) -> list[Receipt]:
-        sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
-        return [receipt_from_row(row) for row in await self._read(lambda db: db.execute(sql, (model,)).fetchall())]
 
     async def counts(self, model: str | None = None) -> dict[Status, int]:
         where = "" if model is None else " WHERE model = :model"

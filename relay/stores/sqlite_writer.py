@@ -22,7 +22,7 @@ from typing import Any
 from relay.errors import StoreUnavailable
 
 BATCH_JOBS_MAX = 512
-REOPEN_SECONDS = 0.1
+REOPEN_SECONDS = 0.05
 # A checkpoint copies the WAL into the database. It is done between batches, when nobody waits, or when it is overdue.
 CHECKPOINT_JOBS = 2_000
 CHECKPOINT_JOBS_OVERDUE = 40_000

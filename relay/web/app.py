@@ -79,7 +79,7 @@ async def opened(wiring: Wiring) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + TAKEOVER_SECONDS
     while not wiring.store.healthy and loop.time() < until:  # noqa: ASYNC110  # the store tries by itself, on its thread
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
     if not wiring.store.healthy:
         log.error("store unavailable", why=wiring.store.trouble)
 

@@ -89,8 +89,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
         raise Closed(Close.PROTOCOL, f"the journal's id must have 1 to {JOURNAL_LENGTH_MAX} characters")
     try:
         model, load = await admitted(relay, hello)
-        record = await relay.models.record(model)
-        script = relay.models.script_url(record)
+        script = relay.models.script_url((await relay.hub.room(model)).record)
 
         def welcome(room: Room, seat: Seat) -> bytes:
             return messages.welcome(

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS = 95  # above what cloud routers use, so that they end idle connections and not we
 SEND_BUFFER_BYTES = 64 * 1024  # a peer that stops reading shows after little, not after megabytes
 SHUTDOWN_SECONDS = 5
+HANDOVER_SECONDS = 0.1  # for the next relay to listen, so that nobody who is sent away finds a closed door
 DISMISS_SECONDS = 1  # for pages, readers and running requests to end once the listener is closed
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
 BACKLOG = 2048
@@ -70,6 +71,7 @@ class Server(uvicorn.Server):
             server.close()
         for listener in sockets or []:
             listener.close()
+        await asyncio.sleep(HANDOVER_SECONDS)
         await asyncio.gather(*(dismiss(wiring) for wiring in self._wirings))
         deadline = asyncio.get_running_loop().time() + DISMISS_SECONDS
         await until_empty(lambda: len(self.server_state.tasks), deadline)
@@ -126,7 +128,7 @@ async def listen_on(host: str, port: int) -> socket.socket:
             if not told:
                 log.warning("port taken, waiting for it", host=host, port=port, seconds=PORT_PATIENCE_SECONDS)
                 told = True
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
             continue
         listener.setblocking(False)
         return listener
