@@ -34,6 +34,7 @@ class Room:
     changing: bool = False  # a page is being replaced: nothing is sent
     since: float | None = None  # when the page came
     left_at: float | None = None  # when the last page went
+    page: str = ""  # the load of the page that came last; "" before one has, as after a restart of the relay
     heard: tuple[str, int] = ("", 0)  # the page last heard, and the number of its newest event
     spoke_at: float = 0.0  # when the vendor last showed its queue
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
@@ -147,12 +148,13 @@ class Room:
     ) -> tuple[Seat, Change]:
         """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
         moved: list[Receipt] = []
-        if not resumed:
+        if not resumed or self.page not in ("", page):  # the vendor's queue of another page is not this one's
             moved += self.line.found(self.line.watch.end(self.left_at or at, "the page was reloaded"), at)
             self.state = replace(self.state, running=(), queued=(), waiting=None)
         given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
         lost = [one for one in given if one.journal != journal]
         moved += self.line.doubt(lost, at, "sent to a page in another browser, which did not say what became of it")
+        self.page = page
         self.record = replace(self.record, generation=self.record.generation + 1)
         ask = [one.tip.id for one in given if one.journal == journal]
         ask += [one.tip.id for one in self.line.uncertain.values() if one.journal == journal]

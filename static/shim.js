@@ -24,8 +24,8 @@
 	let my = { tries: 0 };
 	let served, vendor, ended, told, mine;
 	let why = "loading";
-	let fails = 0;
 	let n = 0;
+	let view;
 
 	const safe = (fn, fail) => {
 		try {
@@ -55,7 +55,7 @@
 		const write = () => !localStorage.setItem(key, `${Date.now()} ${value}`);
 		kept.set(key, value);
 		if (safe(write) || my.own || safe(() => write(prune(200)))) return;
-		// A reload must not find a journal without this entry.
+		// A reload must find no journal without this.
 		safe(() => localStorage.removeItem(`journal ${my.name}`));
 		my.own = true;
 		fail("storage_full");
@@ -73,6 +73,10 @@
 	};
 
 	const send = (frame) => my.socket?.readyState === 1 && !my.socket.send(JSON.stringify(frame));
+	const pass = (event) => {
+		const frame = { type: "event", n: ++n, event };
+		if (!send(frame) && my.journal) events.push(frame);
+	};
 	const hear = (event) => {
 		if (ended) return;
 		const read = () => {
@@ -81,8 +85,8 @@
 			return JSON.parse(json);
 		};
 		const copy = safe(read, (error) => ({ type: safe(() => event.type.substring(0, 99)), error: String(error) }));
-		const frame = { type: "event", n: ++n, event: copy };
-		if (!send(frame) && my.journal) events.push(frame);
+		if (copy?.type === "tipQueueStatus") view = copy;
+		pass(copy);
 		events.splice(0, events.length - 50);
 		emit(copy?.type, event);
 	};
@@ -90,11 +94,12 @@
 	const lack = () => (relay.stopped ? "stopped" : vendor && !ended ? "" : why);
 	const end = () => {
 		ended = true;
+		view = null;
 		if (vendor) safe(camkit.destroy, reportError);
 	};
 	const failed = ({ target }) => {
 		why = "script failed to load";
-		setTimeout(() => target.remove(), 5000 * ++fails);
+		setTimeout(() => target.remove(), 9000);
 	};
 	const watch = () =>
 		safe(() => {
@@ -141,6 +146,7 @@
 			else if (relay.stopped) frames.release();
 			relay.held = held;
 			events.splice(0).forEach(send);
+			if (view) pass(view);
 			told = null;
 			watch();
 			state("live");
@@ -156,7 +162,7 @@
 			};
 			const was = recall(key);
 			if (was && !(tip.replay && was === "interrupted")) return ack("duplicate", { was });
-			if (relay.held || lack()) my.run = run; // no overtaking
+			if (relay.held || lack()) my.run = run;
 			if (relay.held || lack() || run <= my.run) return ack("not_ready");
 			if (load(`generation ${my.name}`) > my.generation) return quit("superseded");
 			if (age(my.zero) > (tip.at + tip.ttl) * 1000) return ack("stale");
@@ -220,7 +226,7 @@
 		else if (ws === my.next) my.next = null;
 		else return;
 		ws.close();
-		if (my.next) return; // its successor
+		if (my.next) return;
 		if (/^40/.test(code)) {
 			fail(code, reason);
 			return quit(code > 4001 ? "refused" : "superseded");

@@ -1,12 +1,14 @@
-"""Broadcasters to be tormented: a real relay, the sandbox's real `model.js`, a real Chromium, and the ledger as witness."""
+"""Broadcasters to torment: a real relay, the sandbox's real `model.js`, a real Chromium, the ledger as witness."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +17,7 @@ from typing import Any
 import httpx2
 import uvicorn
 from kit import ENCRYPTION_KEY, Platform, eventually, serving, with_settings
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-from playwright.async_api import Error as BrowserError
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
 from sandbox_stage import CHROMIUM
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,10 +29,11 @@ from relay.sandbox import create_app
 from relay.settings import Settings
 from relay.stores.sqlite import SqliteStore
 
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 CALLED = {"played", "queued", "running", "done", "cleared", "no_reaction"}
 NOT_CALLED = {"accepted", "expired", "cancelled"}
 
-# Steps have names like "before calling of t1", "after played of t1", "after ack of t1". What is armed there is done once.
+# Steps have names like "before calling of t1", "after played of t1", "after ack of t1". What is armed is done once.
 HOOKS = """
 window.armed = {}; window.heard = []; window.shift = 0;
 window.standStill = () => {
@@ -43,7 +45,7 @@ window.standStill = () => {
   const pass = (step) => { const act = armed[step]; delete armed[step]; act?.() };
   const { setItem } = Storage.prototype;
   Storage.prototype.setItem = function (key, value) {
-    const step = `${`${value}`.split(" ")[1]} of ${key.split(" ").at(-1)}`;
+    const step = `${`${value}`.split(" ")[1]} of ${key.split(/[ .]/).at(-1)}`;
     pass(`before ${step}`);
     setItem.call(this, key, value);
     pass(`after ${step}`);
@@ -52,7 +54,7 @@ window.standStill = () => {
   WebSocket.prototype.send = function (data) {
     send.call(this, data);
     const { type, id } = JSON.parse(data);
-    if (type === "ack") pass(`after ack of ${id}`);
+    if (type === "ack") pass(`after ack of ${id.split(".").at(-1)}`);
   };
   const { now } = Date;
   Date.now = () => now() + shift;
@@ -88,8 +90,8 @@ class Gate:
 class Tab:
     """One tab with the broadcaster's page."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, page: Page, session: CDPSession) -> None:
+        self.page, self.session = page, session
         self.sockets = 0
         page.on("websocket", lambda ws: self._count(ws.url))
 
@@ -110,26 +112,46 @@ class Tab:
         await self.until("window.relay?.state === 'live' && !!window.lovense?.receiveTip")
 
     async def arm(self, step: str, script: str = "standStill()") -> None:
-        await self.do(f"armed[{json.dumps(step)}] = () => {{ {script} }}")
+        await self.do(f"armed[{json.dumps(step)}] = () => {{ {script} }}; 0")
 
     async def heard(self, kind: str) -> list[Any]:
         return [one[1] for one in await self.do("heard") if one[0] == kind]
+
+    async def heard_uncertain(self) -> None:
+        """The page was told that somebody has to decide."""
+        await self.until("heard.some(([type, tips]) => type === 'uncertain' && tips.length)")
 
     async def reload(self) -> None:
         await self.page.reload()
         await self.until_ready()
 
     async def crash(self) -> None:
-        """The tab's process dies, whatever its script is doing."""
+        """The tab's process dies at once, whatever its script is doing."""
         dead = asyncio.Event()
         self.page.on("crash", lambda _: dead.set())
-        session = await self.page.context.new_cdp_session(self.page)
-        dying = asyncio.create_task(session.send("Page.crash"))
+        dying = asyncio.create_task(self.session.send("Page.crash"))  # never answered
         async with asyncio.timeout(10):
             await dead.wait()
         dying.cancel()
-        with suppress(BrowserError, asyncio.CancelledError):
-            await dying
+        await asyncio.gather(dying, return_exceptions=True)
+
+    @asynccontextmanager
+    async def frozen(self) -> AsyncIterator[None]:
+        """Nothing moves in this browser's tabs meanwhile. (Headless, a tab is never hidden, and CDP's own
+        `Page.setWebLifecycleState` freezes hidden ones only.)"""
+        browser = self.page.context.browser
+        assert browser is not None
+        session = await browser.new_browser_cdp_session()
+        processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+        await session.detach()
+        tabs = [process["id"] for process in processes if process["type"] == "renderer"]
+        for tab in tabs:
+            os.kill(tab, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for tab in tabs:
+                os.kill(tab, signal.SIGCONT)
 
 
 class Show:
@@ -153,9 +175,14 @@ class Show:
         """A tab in the first browser, or in that one."""
         if browser is None:
             browser = self.contexts[0] if self.contexts else await self.browser()
-        tab = Tab(await browser.new_page())
+        page = await browser.new_page()
+        tab = Tab(page, await browser.new_cdp_session(page))
         await tab.page.goto(self.home(**query))
-        await (tab.until_ready() if state == "ready" else tab.until_state(state))
+        if state == "ready":
+            await tab.until_ready()
+            await self.platform.until_state(lambda state: state["ready"], self.model)
+        else:
+            await tab.until_state(state)
         return tab
 
     def home(self, **query: str) -> str:
@@ -163,8 +190,12 @@ class Show:
 
     async def tip(self, *ids: str, **more: Any) -> None:
         for id in ids:
-            await self.platform.accepted(id, tipper=id, model=self.model, **more)
+            await self.platform.accepted(self.id(id), tipper=id, model=self.model, **more)
             self.ids.append(id)
+
+    def id(self, name: str) -> str:
+        """The tip's id at the relay, where other models have a t1 too."""
+        return f"{self.model}.{name}"
 
     async def calls(self) -> list[dict[str, Any]]:
         answer = await self.stage.http.get(f"/sandbox/models/{self.token}/calls")
@@ -184,7 +215,7 @@ class Show:
         await self.switch(queue_events=False, announce=False)
 
     async def status(self, id: str) -> str:
-        return str((await self.platform.receipt(id))["status"])
+        return str((await self.platform.receipt(self.id(id)))["status"])
 
     async def until(self, id: str, *statuses: str) -> None:
         """The tip has come to one of these."""
@@ -259,8 +290,7 @@ class Stage:
     @asynccontextmanager
     async def relay(self, clock: Clock | None = None, **changes: Any) -> AsyncIterator[Platform]:
         """A relay in this process, on a disk in memory."""
-        memory = Path("/dev/shm")
-        with TemporaryDirectory(prefix="relay-test-", dir=memory if memory.is_dir() else None) as folder:
+        with TemporaryDirectory(prefix="relay-test-", dir=MEMORY) as folder:
             store = SqliteStore(f"{folder}/relay.db")
             async with serving(self.settings(**changes), clock, store=store) as relay:
                 yield relay.platform
@@ -278,6 +308,7 @@ class Stage:
             show.gate.open()
             for context in show.contexts:
                 await context.close()
+            show.contexts.clear()
         await show.agree()
 
 

@@ -139,7 +139,9 @@ class Page:
                 self.browser.generation = max(self.browser.generation, self.generation)
                 self.held, self.stopped = frame["held"], frame["stopped"]
                 self._turned_away = 0
-                return [self._answer(frame["ask"])] if frame["ask"] else []
+                said = [self._answer(frame["ask"])] if frame["ask"] else []
+                # The vendor's last view may have been lost with the socket before.
+                return [*said, self.event()] if self._events and not self.stopped else said
             case "ask":
                 return [self._answer(frame["tips"])]
             case "tip":
