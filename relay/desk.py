@@ -11,6 +11,7 @@ from relay import messages
 from relay.errors import AlreadySent, Invalid, NotUncertain, UnknownTip
 from relay.hub import Hub
 from relay.rooms import Room
+from relay.stores import Change
 from relay.tips import Receipt, Status
 
 RESOLUTIONS = ("played", "replay", "skip")
@@ -51,9 +52,14 @@ class Desk:
         return await self.receipt(tip)
 
     async def _open(self, tip: str) -> tuple[Room, Receipt]:
-        receipt = await self.receipt(tip)
-        room = await self._hub.room(receipt.tip.model)
-        return room, room.line.find(tip) or receipt
+        while True:
+            receipt = await self.receipt(tip)
+            room = await self._hub.room(receipt.tip.model)
+            found = room.line.find(tip)
+            if found is not None or not receipt.is_open:
+                return room, found or receipt
+            # What was read is on its way into the line, or has left it since: only what the room knows may be moved.
+            await self._hub.store.keep(Change())
 
     # -- holding and stopping ----------------------------------------------------------
 
@@ -76,6 +82,8 @@ class Desk:
     async def release(self, model: str) -> Room:
         room = await self._hub.room(model)
         await self._hub.commit(room, room.release(self._hub.clock.now()))
+        if room.record.held:  # held or stopped again while this was kept: that word is the last one
+            return room
         self._hub.unkept_holds.pop(model, None)
         if room.seat is not None:
             room.seat.socket.tell(messages.RELEASE)

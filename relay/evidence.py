@@ -56,33 +56,40 @@ class Watch:
         self._calls: dict[Key, list[Called]] = {}  # called, not shown by the vendor yet
         self._seen: dict[Key, list[Seen]] = {}  # shown, oldest first: those that run, then those that wait
         self._vanished: dict[str, tuple[Key, Called, float]] = {}  # gone from the queue, never seen running
+        self._keys: dict[str, Key] = {}  # where each tip is looked for
         self._order = 0
 
     # -- what the hub tells ----------------------------------------------------------
 
     def add(self, tip: str, name: str, amount: int) -> None:
         """A tip is on its way to the vendor's call: from now on an entry may be about it."""
-        calls = self._calls.setdefault((name, amount), [])
-        if all(call.tip != tip for call in calls):
-            calls.append(self._called(tip))
+        if tip not in self._keys:
+            self._keys[tip] = (name, amount)
+            self._calls.setdefault((name, amount), []).append(self._called(tip))
 
     def restore(self, tip: str, name: str, amount: int, *, running: bool, since: float, seconds: float | None) -> None:
         """A tip the vendor had shown before the relay was started again."""
+        self._keys[tip] = (name, amount)
         self._seen.setdefault((name, amount), []).append(Seen(self._called(tip), running, since, seconds))
 
     def demote(self, tip: str) -> None:
         """The tip was called no_reaction, or is in doubt: evidence still counts, behind that for everybody else."""
-        for calls in self._calls.values():
-            for call in calls:
-                call.late = call.late or call.tip == tip
+        for call in self._calls.get(self._keys.get(tip, ("", None)), ()):
+            call.late = call.late or call.tip == tip
 
     def drop(self, tip: str) -> None:
-        """The tip no longer waits for evidence."""
+        """The tip no longer waits for evidence. An entry taken for it was somebody else's."""
         self._vanished.pop(tip, None)
-        for key, calls in list(self._calls.items()):
-            calls[:] = [call for call in calls if call.tip != tip]
-            if not calls:
-                del self._calls[key]
+        key = self._keys.pop(tip, None)
+        if key is None:
+            return
+        calls = self._calls.get(key, [])
+        calls[:] = [call for call in calls if call.tip != tip]
+        if not calls:
+            self._calls.pop(key, None)
+        for one in self._seen.get(key, ()):
+            if one.call is not None and one.call.tip == tip:
+                one.call = None
 
     def end(self, died: float, why: str) -> Iterator[Finding]:
         """The vendor's queue is gone, with its page or by a stop: everything it had shown ends here."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from relay import metrics
 from relay.announcements import announce, pass_on
 from relay.broadcasts import fold, reaction_as_json
-from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen
+from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen, Unknown
 from relay.feeds import Draft, settings_entry, toy_entry
 from relay.menus import menu_as_json
 from relay.rooms import Room
 from relay.seats import Seat
 from relay.settings import SETTLE_SECONDS
 from relay.stores import Change, ModelRecord
-from relay.tips import Receipt, Tip
+from relay.tips import Receipt, Status
 from relay.vendors import Reading
 
 
 def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
     """One event of the page: into the state, the receipts and the feed."""
     event, before = reading.event, room.state
+    metrics.ANOMALIES.inc(len(reading.anomalies))
+    if isinstance(event, Unknown):
+        metrics.EVENTS_UNKNOWN.inc()
     page, newest = room.heard
     if seat is not room.seat or (n and page == seat.page and n <= newest):
         return Change()
@@ -49,39 +53,51 @@ def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
             pass
     if isinstance(event, QueueSeen | RunningSeen):
         entries += _queue_entry(room, at)
-        room.busy_until = room.spoke_at = at
+        room.spoke_at = at
+        if before.vendor_busy or after.vendor_busy:
+            room.busy_until = at
         room.due = min(room.due, at + SETTLE_SECONDS)
     return room.moved(moved, at, *entries, model=record)
 
 
 def _pass_on(room: Room, message: Message, at: float) -> Draft:
-    """The vendor speaks of a tip by the name it was given. About a private tip it does not speak in public (H7)."""
-    named = [tip for tip in _given(room) if tip.shown and tip.shown in message.text]
-    longest = max((len(tip.shown) for tip in named), default=0)  # 'jo' is no name in words about 'john'
-    named = [tip for tip in named if len(tip.shown) == longest]
-    private = bool(named) and all(tip.private for tip in named)
-    about = next((tip.id for tip in named if tip.private == private), None)
+    """The vendor speaks of a tip by the name it was given, as a rule when it begins to run. About a private tip it does
+    not speak in public (H7): neither where the one that runs is private, nor where a private one's amount is told, nor,
+    with none of the name running, where any of the name is private."""
+    text = message.text
+    named = [one for one in _given(room) if one.tip.shown and one.tip.shown in text]
+    longest = max((len(one.tip.shown) for one in named), default=0)  # 'jo' is no name in words about 'john'
+    named = [one for one in named if len(one.tip.shown) == longest]
+    running = [one.tip for one in named if one.status is Status.RUNNING]
+    meant = running or [one.tip for one in named]
+    hushed = [amount for name, amount in _hushed(room) if name in text and len(name) >= longest]
+    private = any(tip.private for tip in meant) or any(str(amount) in text for amount in hushed)
+    private = private or bool(hushed and not running)
+    about = next((tip.id for tip in meant if tip.private == private), None)
     return pass_on(room.id, message, at, about, private)
 
 
-def _given(room: Room) -> list[Tip]:
+def _given(room: Room) -> list[Receipt]:
     """Tips that the vendor may speak of; its words may come before the page's acknowledgement."""
     line = room.line
-    return [one.tip for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
+    return [one for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
+
+
+def _hushed(room: Room) -> set[tuple[str, int]]:
+    """Names and amounts of private tips: those that are open, and those whose life was over a while ago."""
+    return {*room.hushed, *((one.tip.shown, one.tip.amount) for one in _given(room) if one.tip.private)}
 
 
 def _queue_entry(room: Room, at: float) -> list[Draft]:
     running, queued = room.state.running or (), room.state.queued or ()
     tips = room.line.watch.tips_of((*running, *queued))
     seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
-    private = {(tip.shown, tip.amount) for tip in _given(room) if tip.private}
-    before = (*(room.queue_view["running"] or ()), *(room.queue_view["queued"] or ()))
-    private |= {(one["tipper"], one["amount"]) for one in before if one.get("private")}
+    hushed = _hushed(room)
     for one, tip in zip(seen, tips, strict=True):
         receipt = room.line.find(tip) if tip else None
         # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and
         # one may still hold what the other has seen the end of.
-        if receipt.tip.private if receipt else tip or (one["tipper"], one["amount"]) in private:
+        if receipt.tip.private if receipt else (one["tipper"], one["amount"]) in hushed:
             one["private"] = True
     view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": room.state.waiting}
     if view == room.queue_view:

@@ -16,7 +16,6 @@ import structlog
 from relay import messages, metrics
 from relay.clock import Clock
 from relay.errors import IdReused, LineFull, StoreUnavailable, UnknownModel
-from relay.events import Unknown
 from relay.feeds import tip_entry
 from relay.hearing import hear
 from relay.menus import preview
@@ -137,8 +136,8 @@ class Hub:
         resumed: bool,
         welcome: Callable[[Room, Seat], bytes],
     ) -> tuple[Room, Seat]:
-        """A page takes the model's seat: the older page is asked for its last word and sent away, the new generation is
-        kept, then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
+        """A page takes the model's seat: the older page has its last word and is sent away, the new generation is kept,
+        then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
         async with self._arriving.setdefault(model, asyncio.Lock()):
             room = await self.room(model)
             room.changing = True
@@ -153,6 +152,9 @@ class Hub:
                 if old is not None:
                     old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
                 await self.commit(room, change)
+            except StoreUnavailable:
+                self._drop(room)
+                raise
             finally:
                 room.changing = False
             socket.tell(welcome(room, seat))
@@ -167,7 +169,7 @@ class Hub:
         if not given:
             return
         spoken = self._spoken[room.id] = asyncio.Event()
-        old.asked = tuple(given)
+        old.asked, old.asked_at = tuple(given), self.clock.now()
         old.socket.tell(messages.ask(given))
         try:
             async with asyncio.timeout(OLD_PAGE_ANSWER_SECONDS_MAX):
@@ -202,11 +204,7 @@ class Hub:
 
     def hear(self, room: Room, seat: Seat, frame: messages.EventFrame) -> None:
         """What the vendor said on the page, in its own words."""
-        reading = self.vendor.read(frame.event)
-        metrics.ANOMALIES.inc(len(reading.anomalies))
-        if isinstance(reading.event, Unknown):
-            metrics.EVENTS_UNKNOWN.inc()
-        self._apply(room, hear(room, seat, frame.n, reading, self.clock.now()))
+        self._apply(room, hear(room, seat, frame.n, self.vendor.read(frame.event), self.clock.now()))
 
     # -- time ----------------------------------------------------------
 
@@ -214,17 +212,20 @@ class Hub:
         """Let time decide what only time can, until cancelled."""
         while True:
             await asyncio.sleep(interval)
-            self.tick()
+            try:
+                self.tick()
+            except Exception:
+                log.exception("tick failed")  # and time goes on
 
     def tick(self) -> None:
         at = self.clock.now()
-        for room in self.rooms:
-            if room.due > at:
-                continue
-            self._apply(room, room.tick(at))
-            seat = room.seat
-            if seat is None:
-                continue
+        for room in (room for room in self.rooms if room.due <= at):
+            self._tick(room, at)
+
+    def _tick(self, room: Room, at: float) -> None:
+        self._apply(room, room.tick(at))
+        seat = room.seat
+        if seat is not None:
             if seat.asked:
                 if seat.asked_at + ANSWER_SECONDS_MAX <= at:
                     seat.socket.close(Close.HEARTBEAT_LOST, "did not answer what became of its tips")
@@ -251,7 +252,7 @@ class Hub:
             self.commit(room, room.pump(self.clock.now()))
 
     def commit(self, room: Room, change: Change) -> asyncio.Future[Kept]:
-        if change == Change():
+        if change == Change():  # nothing to keep
             done: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
             done.set_result(Kept())
             return done

@@ -35,6 +35,7 @@ class Line:
         self.called: dict[str, Receipt] = {}  # played, queued or running
         self.late: dict[str, Receipt] = {}  # no_reaction, still open for late evidence
         self.watch = Watch()
+        self._early: dict[str, list[Finding]] = {}  # the vendor's words about tips the page has not spoken of yet
         self._overtaken: set[str] = set()  # uncertain tips behind which a later one has been sent since
         self._policy = uncertain_policy
         for receipt in receipts:
@@ -146,11 +147,16 @@ class Line:
     def found(self, findings: Iterable[Finding], at: float) -> Moved:
         """The vendor's words, as `Watch` reads them."""
         moved: Moved = []
-        for finding in findings:
+        for finding in list(findings):  # all of them first: what moves below changes what the watch goes through
             receipt = self.find(finding.tip)
             if receipt is None:
                 continue
-            if receipt.status in (Status.SENT, Status.UNCERTAIN):  # the event overtook the acknowledgement
+            if (
+                receipt.status is Status.SENT
+            ):  # the event overtook the acknowledgement, or speaks of somebody else's tip
+                self._early.setdefault(finding.tip, []).append(finding)
+                continue
+            if receipt.status is Status.UNCERTAIN:
                 receipt = self._move(receipt, Status.PLAYED, at, "the vendor speaks of it", finding.evidence)
                 moved.append(receipt)
             if finding.status in LIFE[receipt.status]:
@@ -252,11 +258,16 @@ class Line:
             return moved
         if receipt.status is Status.UNCERTAIN and status is Status.ACCEPTED and receipt.tip.id in self._overtaken:
             # The order of acceptance is the order of the show: only somebody's word plays it behind its time.
+            if receipt.timeline[-1].evidence and receipt.timeline[-1].evidence.get("journal") == "unseen":
+                return moved  # it said so before
             moved.append(note(receipt, at, f"{why}; later tips went before it, so it waits for a word", evidence))
             self.place(moved[-1])
             return moved
+        early = self._early.pop(receipt.tip.id, [])
         moved.append(self._move(receipt, status, at, why, evidence))
-        if status is Status.UNCERTAIN and self._policy != "hold":
+        if status in (Status.PLAYED, Status.UNCERTAIN):
+            moved += self.found(early, at)
+        if moved[-1].status is Status.UNCERTAIN and self._policy != "hold":
             moved += self.resolve(moved[-1], self._policy, at, "the setting RELAY_UNCERTAIN")
         return moved
 

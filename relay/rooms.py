@@ -17,7 +17,16 @@ from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
 from relay.menus import menu_from_json
 from relay.seats import Seat, Socket, Token
-from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, TURNED_AWAY_SECONDS, Settings
+from relay.settings import (
+    ANSWER_SECONDS_MAX,
+    DOUBTS_ASKED_MAX,
+    FLIGHT_TIPS_MAX,
+    NO_REACTION_WATCH_SECONDS,
+    SETTLE_SECONDS,
+    SILENCE_SECONDS,
+    TURNED_AWAY_SECONDS,
+    Settings,
+)
 from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, Tip, accept, move
 
@@ -39,6 +48,9 @@ class Room:
     spoke_at: float = 0.0  # when the vendor last showed its queue
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
     due: float = float("inf")  # when `tick` is next needed
+    hushed: dict[tuple[str, int], float] = field(
+        default_factory=dict
+    )  # names and amounts of private tips, when last seen
     pending: Counter[Token] = field(default_factory=Counter)  # accepted tips the store has not answered for yet
     unwritten: dict[str, Token] = field(default_factory=dict)  # sent tips whose frame has not been written yet
     broken: bool = False  # the store failed under it: what is kept counts, a new room is made of that
@@ -73,6 +85,8 @@ class Room:
         token = (seat.generation, seat.run)
         if any(other is not None and other != token for other in self.pending):
             return None  # tips from before the page turned one away come back into the line first
+        if any(other != token and tip in self.line.sent for tip, other in self.unwritten.items()):
+            return None  # and so do those that were pumped before, and are not written yet
         return token if len(self.line.sent) + self.pending[token] < FLIGHT_TIPS_MAX else None
 
     def accept(self, tip: Tip, at: float) -> tuple[Receipt, Token]:
@@ -92,6 +106,7 @@ class Room:
             return
         self.line.place(receipt)
         self._schedule([receipt])
+        self.hush(receipt.tip, receipt.accepted_at)
         if token is not None:
             self.unwritten[receipt.tip.id] = token
 
@@ -149,7 +164,12 @@ class Room:
         """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
         moved: list[Receipt] = []
         if not resumed or self.page not in ("", page):  # the vendor's queue of another page is not this one's
-            moved += self.line.found(self.line.watch.end(self.left_at or at, "the page was reloaded"), at)
+            why = (
+                "another page took over"
+                if self.seat is not None and self.seat.journal != journal
+                else "it was reloaded"
+            )
+            moved += self.line.found(self.line.watch.end(self.left_at or at, why), at)
             self.state = replace(self.state, running=(), queued=(), waiting=None)
         given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
         lost = [one for one in given if one.journal != journal]
@@ -157,7 +177,8 @@ class Room:
         self.page = page
         self.record = replace(self.record, generation=self.record.generation + 1)
         ask = [one.tip.id for one in given if one.journal == journal]
-        ask += [one.tip.id for one in self.line.uncertain.values() if one.journal == journal]
+        doubtful = [one.tip.id for one in self.line.uncertain.values() if one.journal == journal]
+        ask += doubtful[-DOUBTS_ASKED_MAX:]  # the answer has to fit into one frame
         self.seat = Seat(socket, self.record.generation, journal, page, ready, asked=tuple(ask), asked_at=at)
         if ask:
             self.due = min(self.due, at + ANSWER_SECONDS_MAX)
@@ -220,7 +241,7 @@ class Room:
         """What only time decides. Cheap to call early."""
         grace, held = self.settings.reaction_grace, self.record.held
         seat = self.seat
-        if self.state.vendor_busy and seat is not None:
+        if self.state.vendor_busy and seat is not None and self.spoke_at + SILENCE_SECONDS > at:
             self.busy_until = at
         if seat is not None and seat.turned_at is not None and seat.turned_at + TURNED_AWAY_SECONDS <= at:
             seat.ready, seat.why, seat.turned_at = True, None, None
@@ -240,6 +261,12 @@ class Room:
             "held": self.record.held,
             "generation": self.record.generation,
         }
+
+    def hush(self, tip: Tip, at: float) -> None:
+        """A private tip's name and amount are kept from the public for a while, also once its life is over."""
+        if tip.private:
+            self.hushed = {key: seen for key, seen in self.hushed.items() if seen + NO_REACTION_WATCH_SECONDS > at}
+            self.hushed[tip.shown, tip.amount] = at
 
     def _next_due(self) -> float:
         due = self.line.next_due(held=self.record.held, grace=self.settings.reaction_grace, settle=SETTLE_SECONDS)
@@ -261,6 +288,8 @@ class Room:
     def moved(self, moved: list[Receipt], at: float, *entries: Draft, model: ModelRecord | None = None) -> Change:
         """The change: receipts moved, their entries, and the `model` entry where that picture changed."""
         self._schedule(moved)
+        for one in moved:
+            self.hush(one.tip, at)
         drafts = [*entries, *(draft for one in moved if (draft := tip_entry(one)) is not None)]
         shown = self._picture()
         if shown != self.shown:

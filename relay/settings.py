@@ -29,6 +29,7 @@ FLIGHT_TIPS_MAX = 16  # tips on their way to one page, not acknowledged yet
 FRAME_BYTES_MAX = 64 * 1024  # from the page
 FRAMES_PER_SECOND_MAX = 200  # from one page, after a burst of twice as many
 HELLO_SECONDS_MAX = 10
+DOUBTS_ASKED_MAX = 200  # uncertain tips a page is asked about at once
 ANSWER_SECONDS_MAX = 10  # for the page to answer what it was asked
 OLD_PAGE_ANSWER_SECONDS_MAX = 0.7  # for a page that is being replaced
 ASK_AGAIN_SECONDS = 5  # past its deadline, before the page is asked about a tip it never spoke of

@@ -55,7 +55,6 @@
 		const write = () => !localStorage.setItem(key, `${Date.now()} ${value}`);
 		kept.set(key, value);
 		if (safe(write) || my.own || safe(() => write(prune(200)))) return;
-		// A reload must find no journal without this.
 		safe(() => localStorage.removeItem(`journal ${my.name}`));
 		my.own = true;
 		fail("storage_full");
@@ -136,7 +135,14 @@
 		welcome({ resume, generation, heartbeat, held, stopped, ask, at, vendor, uncertain = [] }) {
 			const ws = my.next;
 			my.socket?.close(1000);
-			Object.assign(my, { socket: ws, next: null, run: -1, script: vendor?.script, resume, generation });
+			Object.assign(my, {
+				socket: ws,
+				next: null,
+				run: -1,
+				script: vendor?.script ?? camkit.script()?.src,
+				resume,
+				generation,
+			});
 			ws.max = 2500 * heartbeat;
 			my.zero = clocks().map((now, i) => Math.min(now, ws.zero[i] + 2000) - at * 1000);
 			put(`generation ${my.name}`, generation);
@@ -246,6 +252,7 @@
 	};
 
 	const quit = (name) => {
+		if (/d$/.test(name)) end();
 		clearTimeout(my.timer);
 		my.socket?.close(1000);
 		my.next?.close(1000);
@@ -313,7 +320,6 @@
 		resolve: (id, as) => send({ type: "resolve", id, as }),
 		destroy() {
 			part("destroyed");
-			end();
 		},
 	};
 	window.relay = relay;

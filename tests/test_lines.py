@@ -228,11 +228,19 @@ def test_a_doubt_takes_nobodys_evidence():
 
 
 def test_the_event_may_overtake_the_ack():
-    """The vendor speaks of a tip that the page has not acknowledged: it was played."""
+    """The vendor speaks of a tip that the page has not acknowledged: it counts with the acknowledgement."""
     line = one(Status.SENT)
-    moved = line.found(line.watch.see_running([entry(seconds=5)], T0), T0)
-    assert [("t1", "played"), ("t1", "running")] == went(moved)
-    assert [] == line.acknowledge("t1", "played", T0, 1)
+    assert [] == line.found(line.watch.see_running([entry(seconds=5)], T0), T0)
+    assert [("t1", "played"), ("t1", "running")] == went(line.acknowledge("t1", "played", T0, 1))
+
+
+def test_an_entry_taken_for_an_unplayed_tip_was_somebody_elses():
+    """The page proves that the tip was not played: what the vendor showed is nobody's, and ends nothing."""
+    line = one(Status.SENT)
+    line.found(line.watch.see_running([entry(seconds=5)], T0), T0)
+    assert [("t1", "accepted")] == went(line.acknowledge("t1", "not_ready", T0, 1))
+    assert [] == line.found(line.watch.see([], [], 0, T0 + 5), T0 + 5)
+    assert ["t1"] == list(line.waiting)
 
 
 def test_late_evidence_counts():
@@ -270,8 +278,8 @@ def test_a_restored_line_goes_on_where_it_stood():
     line = Line(receipts)
     view = [entry(), entry(), entry()]
     moved = line.found(line.watch.see(view[:1], view[1:], 0, T0 + 5), T0 + 5)
-    expected = [("t1", "done"), ("t3", "queued"), ("t4", "played"), ("t4", "queued"), ("t2", "running")]
-    assert expected == went(moved)
+    assert [("t1", "done"), ("t3", "queued"), ("t2", "running")] == went(moved)
+    assert [("t4", "played"), ("t4", "queued")] == went(line.acknowledge("t4", "played", T0 + 6, 1))
 
 
 # -- holding and time ----------------------------------------------------------

@@ -103,7 +103,7 @@ async def test_a_step_is_kept_with_its_timeline(store):
 
 async def test_nobody_is_found_where_nobody_is(store):
     """Absence is an answer."""
-    assert (None, None, [], [], {}) == (
+    assert (None, None, [], None, {}) == (
         await store.receipt("t1"),
         await store.model("coco"),
         await store.models(),

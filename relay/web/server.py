@@ -24,7 +24,8 @@ log = structlog.get_logger()
 
 KEEP_ALIVE_SECONDS = 95  # above what cloud routers use, so that they end idle connections and not we
 SEND_BUFFER_BYTES = 64 * 1024  # a peer that stops reading shows after little, not after megabytes
-SHUTDOWN_SECONDS = 5
+STUCK_SECONDS = 30  # for a peer to take what was written, before the kernel gives its connection up
+SHUTDOWN_SECONDS = 2
 HANDOVER_SECONDS = 0.1  # for the next relay to listen, so that nobody who is sent away finds a closed door
 DISMISS_SECONDS = 1  # for pages, readers and running requests to end once the listener is closed
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
@@ -118,6 +119,7 @@ async def listen_on(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets no TCP_NODELAY else
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_SECONDS * 1000)
         try:
             listener.bind((host, port))
             listener.listen(BACKLOG)  # also where the port is taken: bind alone succeeds beside a closing socket

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.chaos.checker import Facts
 from tests.chaos.plain_http import Backend
@@ -104,6 +104,8 @@ class Broadcaster:
             except PageDied:
                 self._tabs_come_back()
                 return
+            except ConnectionClosed as closed:
+                code = closed.rcvd.code if closed.rcvd else None
             except (OSError, WebSocketException, EOFError):
                 pass
             if code is not None and 4000 <= code < 4100:

@@ -1,7 +1,7 @@
 """Two thousand pages at once: how long a restart takes them, and what a drain does to their tips.
 
-`python -m tests.chaos.crowd --pages 2000` prints both. The pages are small, but they say hello, come back and acknowledge
-as the shim does, with its backoff.
+`python -m tests.chaos.crowd --pages 2000` prints both. The pages are small, but they say hello, come back and
+acknowledge as the shim does, with its backoff.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Crowd:
 
     async def all_online(self, within: float) -> None:
         async with asyncio.timeout(within):
-            while len(self.online) < self.pages:
+            while len(self.online) < self.pages:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def _page(self, number: int) -> None:
@@ -126,7 +126,7 @@ async def restart(folder: Path, pages: int) -> dict[str, float]:
         await crowd.all_online(60)
         back = time.time() - listening
         async with asyncio.timeout(30):
-            while len(crowd.played) < len(range(0, pages, 10)):
+            while len(crowd.played) < len(range(0, pages, 10)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return {"all back, s": back, "all played, s": time.time() - listening}
     finally:
@@ -158,7 +158,7 @@ async def drain(folder: Path, pages: int, seconds: float = 20.0, rate: float = 2
         await loading
         began = dict(zip((f"t{number}" for number in range(len(posts))), await asyncio.gather(*posts), strict=True))
         async with asyncio.timeout(30):
-            while len(crowd.played) < len(posts):
+            while len(crowd.played) < len(posts):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         late = sorted(crowd.played[id][0] - at for id, at in began.items())
         doubled = sum(len(times) > 1 for times in crowd.played.values())

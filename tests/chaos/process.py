@@ -17,7 +17,7 @@ ENVIRONMENT = {
     "RELAY_REACTION_GRACE": "2",
     "RELAY_TIP_TTL": "60",
     "RELAY_DRAIN_SECONDS": "1",
-    "RELAY_LOG_LEVEL": "error",
+    "RELAY_LOG_LEVEL": "warning",
 }
 
 
