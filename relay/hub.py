@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -53,7 +54,7 @@ class Hub:
         self._rooms: dict[str, Room] = {}
         self._dropped: set[str] = set()  # models whose room the store failed under, until they have a new one
         self._loading: dict[str, asyncio.Task[Room]] = {}
-        self._arriving: dict[str, asyncio.Lock] = {}
+        self._arriving = WeakValueDictionary[str, asyncio.Lock]()
         self._spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
         self.unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
 
@@ -138,7 +139,7 @@ class Hub:
     ) -> tuple[Room, Seat]:
         """A page takes the model's seat: the older page has its last word and is sent away, the new generation is kept,
         then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
-        async with self._arriving.setdefault(model, asyncio.Lock()):
+        async with self._arriving.setdefault(model, asyncio.Lock()):  # the block keeps it alive
             room = await self.room(model)
             room.changing = True
             try:
@@ -238,7 +239,6 @@ class Hub:
         for room in self.rooms:
             if room.idle and room.id not in self._arriving:
                 del self._rooms[room.id]
-        self._arriving = {model: lock for model, lock in self._arriving.items() if lock.locked()}
 
     # -- keep first, then move ----------------------------------------------------------
 

@@ -11,7 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from relay.evidence import Finding, Watch
-from relay.settings import ASK_AGAIN_SECONDS, NO_REACTION_WATCH_SECONDS, SENT_GRACE_SECONDS, SILENCE_SECONDS
+from relay.settings import (
+    ASK_AGAIN_SECONDS,
+    NO_REACTION_WATCH_SECONDS,
+    REACTION_SECONDS_MAX,
+    SENT_GRACE_SECONDS,
+    SILENCE_SECONDS,
+)
 from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move, note
 
 Moved = list[Receipt]
@@ -193,9 +199,8 @@ class Line:
                 why = f"the vendor has not spoken of its queue for {SILENCE_SECONDS} s"
                 moved.append(self._move(receipt, Status.CLEARED, at, why))
             elif receipt.status is Status.RUNNING and receipt.timeline[-1].at + ran(receipt) + grace <= at:
-                moved.append(
-                    self._move(receipt, Status.DONE, at, "the vendor showed it running; its time is long over")
-                )
+                why = "the vendor showed it running; its time is long over"
+                moved.append(self._move(receipt, Status.DONE, at, why))
         for receipt in list(self.late.values()):
             if receipt.timeline[-1].at + NO_REACTION_WATCH_SECONDS <= at:
                 del self.late[receipt.tip.id]
@@ -292,4 +297,4 @@ def sent_to(generation: int, at: float) -> tuple[Status, float, str, dict[str, A
 def ran(receipt: Receipt) -> float:
     """How long the vendor said the reaction takes, in seconds."""
     seconds = (receipt.timeline[-1].evidence or {}).get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) else 0.0
+    return min(float(seconds), REACTION_SECONDS_MAX) if isinstance(seconds, int | float) else 0.0

@@ -36,6 +36,7 @@ ASK_AGAIN_SECONDS = 5  # past its deadline, before the page is asked about a tip
 TURNED_AWAY_SECONDS = 5  # before a page that turned a tip away without a word is tried again
 SENT_GRACE_SECONDS = 30  # past its deadline, before a sent tip nobody speaks of is uncertain
 SILENCE_SECONDS = 900  # of the vendor about its queue, before what it showed there counts as swept away
+REACTION_SECONDS_MAX = 3600.0  # whatever the vendor says
 SETTLE_SECONDS = 3  # a tip gone from the vendor's queue may still show up as running (facts.md H28)
 TICKET_SECONDS = 300  # a page's ticket, until it is first used
 FEED_TICKET_SECONDS = 3600  # a reader's, to connect with

@@ -126,7 +126,21 @@ def move(
     """The receipt one step further. Raises `IllegalMove` for an arrow that is not in `LIFE`."""
     if status not in LIFE[receipt.status]:
         raise IllegalMove(f"tip {receipt.tip.id}: {receipt.status} does not lead to {status}")
-    return replace(receipt, timeline=(*receipt.timeline, Step(status, at, why, evidence)), **changes)
+    timeline = folded((*receipt.timeline, Step(status, at, why, evidence)))
+    return replace(receipt, timeline=timeline, **changes)
+
+
+def folded(timeline: tuple[Step, ...]) -> tuple[Step, ...]:
+    """A tip that goes to a page and comes back for the same reason again and again tells so once, with a count."""
+    if len(timeline) < 4 or timeline[-1].status is not Status.ACCEPTED:
+        return timeline
+    first, before, again, last = timeline[-4:]
+    if (first.status, before.status, again.status) != (Status.SENT, Status.ACCEPTED, Status.SENT):
+        return timeline
+    if before.why != last.why:
+        return timeline
+    times = (before.evidence or {}).get("times", 1) + 1
+    return (*timeline[:-3], replace(last, evidence={**(last.evidence or {}), "times": times}))
 
 
 def extend(receipt: Receipt, expires_at: float, at: float, why: str) -> Receipt:

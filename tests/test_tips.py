@@ -10,7 +10,7 @@ from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import Invalid
 from relay.settings import AMOUNT_MAX, EXPIRES_IN_SECONDS_MAX, MODEL_ID_LENGTH_MAX, TIP_ID_LENGTH_MAX
-from relay.tips import LIFE, OPEN, IllegalMove, Status, accept, extend, move, read_tip, receipt_as_json, shown
+from relay.tips import LIFE, OPEN, IllegalMove, Status, Tip, accept, extend, move, read_tip, receipt_as_json, shown
 
 # Design section 4, "leaves to", word for word, and the two arrows that a late journal adds to `uncertain`.
 ARROWS = {
@@ -297,3 +297,13 @@ def test_reading_gives_a_tip_or_a_refusal(fields):
     """Never anything else, whatever the fields hold."""
     with suppress(Invalid):
         assert 1 <= read(**fields).amount <= AMOUNT_MAX
+
+
+def test_a_tip_that_goes_and_comes_back_again_and_again_tells_so_once():
+    """A page that turns a tip away for hours does not make its timeline grow."""
+    receipt = accept(Tip("t1", "coco", "john", 20), 0.0)
+    for round in range(500):
+        receipt = move(receipt, Status.SENT, float(round), "given to the page")
+        receipt = move(receipt, Status.ACCEPTED, float(round), "not ready", {"generation": 1})
+    assert [Status.ACCEPTED, Status.SENT, Status.ACCEPTED] == [step.status for step in receipt.timeline]
+    assert {"generation": 1, "times": 500} == receipt.timeline[-1].evidence

@@ -59,6 +59,8 @@ RECEIPT = {
         "expires_at": {"type": "string", "format": "date-time"},
         "generation": {"type": ["integer", "null"]},
         "timeline": {"type": "array", "items": {"$ref": "#/components/schemas/Step"}},
+        "page": {"type": "object", "description": "POST only: online, ready, toys"},
+        "preview": {"type": "object", "description": "POST only: reacts, level, special, seconds"},
     },
 }
 PROBLEM = {
@@ -128,6 +130,27 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ("get", "/shim.js", "The shim, floating", (200,), None),
     ("get", "/shim/{version}/shim.js", "The shim, exact and for ever", (200, 404), None),
 ]
+
+FEED_PARAMETERS = {
+    "after": ("query", "resume behind this entry's id"),
+    "last": ("query", "begin with so many entries of history"),
+    "audience": ("query", "viewer, chat or platform (the default), with an API key"),
+    "Last-Event-ID": ("header", "as `after`; what browsers send when they come back"),
+}
+# method and path -> name -> where it stands, and what it is for
+PARAMETERS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
+    ("post", "/tips"): {"Idempotency-Key": ("header", "the tip's id, instead of `id` in the body")},
+    ("get", "/tips"): {
+        "model": ("query", "only this model's"),
+        "status": ("query", "only those that stand here"),
+        "after": ("query", "`next` of the page before"),
+        "limit": ("query", "at most so many, 1 to 1000; 100 by default"),
+    },
+    ("put", "/models/{model}"): {"renew": ("query", "true: ask the vendor for a new token")},
+    ("get", "/feed"): FEED_PARAMETERS,
+    ("get", "/feed/{model}"): {"ticket": ("query", "a feed ticket, instead of an API key")} | FEED_PARAMETERS,
+}
+RECEIPTS = {("post", "/tips"), ("get", "/tips/{id}"), ("delete", "/tips/{id}"), ("post", "/tips/{id}/resolve")}
 OPEN = {"/healthz", "/readyz", "/metrics", "/shim.js", "/shim/{version}/shim.js"}
 
 
@@ -136,12 +159,18 @@ def openapi() -> dict[str, Any]:
     """The API as an OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {}
     for method, path, summary, statuses, body in CALLS:
-        operation: dict[str, Any] = {"summary": summary, "responses": {str(one): response(one) for one in statuses}}
+        result = "Receipt" if (method, path) in RECEIPTS else None
+        operation: dict[str, Any] = {
+            "summary": summary,
+            "responses": {str(one): response(one, result) for one in statuses},
+        }
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-        if names:
-            operation["parameters"] = [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-            ]
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ] + [
+            {"name": name, "in": place, "description": doc, "schema": {"type": "string"}}
+            for name, (place, doc) in PARAMETERS.get((method, path), {}).items()
+        ]
         if body is not None:
             schema = {"$ref": f"#/components/schemas/{body}"} if isinstance(body, str) else body
             operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
@@ -166,9 +195,12 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def response(status: int) -> dict[str, Any]:
+def response(status: int, result: str | None = None) -> dict[str, Any]:
     if status < 400:
-        return {"description": {200: "OK", 201: "Made", 202: "Kept"}[status]}
+        done: dict[str, Any] = {"description": {200: "OK", 201: "Made", 202: "Kept"}[status]}
+        if result is not None:
+            done["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{result}"}}}
+        return done
     codes = ", ".join(code for code, number in STATUSES.items() if number == status)
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": codes, "content": {"application/problem+json": {"schema": schema}}}

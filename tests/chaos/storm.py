@@ -45,6 +45,7 @@ class Storm:
             for number in range(self.models)
         ]
         await self._register()
+        (folder / "armed").touch()
         began = time.monotonic()
         evenings = [asyncio.create_task(one.broadcast()) for one in self.broadcasters]
         for one in self.broadcasters:

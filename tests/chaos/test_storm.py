@@ -29,5 +29,5 @@ CONTROLS = {
 @pytest.mark.parametrize("control", CONTROLS)
 async def test_the_judge_catches_a_relay_where(control: str, tmp_path: Path) -> None:
     """Negative control: the same storm, with one guard taken away, breaks a rule."""
-    verdict, _ = await Storm(tips=1500, seed=11, models=6, pace=0.02, **CONTROLS[control]).rage(tmp_path)  # type: ignore[arg-type]
+    verdict, _ = await Storm(tips=3000, seed=11, models=20, pace=0.02, **CONTROLS[control]).rage(tmp_path)  # type: ignore[arg-type]
     assert not verdict.holds, str(verdict)
