@@ -106,7 +106,7 @@ class Storm:
         """kill -9 every 1 to 3 s; now and then a full disk for up to a second."""
         while True:
             await asyncio.sleep(self.random.uniform(1.0, 3.0))
-            if self.random.random() < 0.3:
+            if self.relay.kills and self.random.random() < 0.3:
                 self.relay.fill_disk(True)
                 await asyncio.sleep(self.random.uniform(0.2, 1.0))
                 self.relay.fill_disk(False)
