@@ -11,6 +11,9 @@ from typing import Any
 from relay.errors import BadSettings
 from relay.settings import SECRET_VARIABLES, ApiKey, Settings, collect, require_production
 
+# What the command line and the scripts read, and the relay does not.
+CLIENT_VARIABLES = {"RELAY_URL", "RELAY_KEY", "RELAY_VENV"}
+
 
 def examine(environ: Mapping[str, str]) -> tuple[list[str], bool]:
     """Lines to print, and whether something is wrong."""
@@ -22,6 +25,7 @@ def examine(environ: Mapping[str, str]) -> tuple[list[str], bool]:
     except BadSettings as error:
         problems += error.problems
     problems += look_at_store(settings.store)
+    problems += strangers(environ)
     lines += ["", *(f"wrong: {problem}" for problem in problems)] if problems else ["", "nothing wrong"]
     return lines, bool(problems)
 
@@ -41,6 +45,17 @@ def mask(variable: str, value: Any) -> str:
     if variable in SECRET_VARIABLES:
         return f"**** ({len(value)} keys)" if isinstance(value, tuple) else "****"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def strangers(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like ours and are not: a typing error leaves the default in force without a word."""
+    known = {item.metadata["variable"] for item in fields(Settings)} | CLIENT_VARIABLES
+    ours = (name for name in environ if name.startswith(("RELAY_", "LOVENSE_")))
+    return [
+        f"{name} is not a setting: see docs/configuration.md"
+        for name in ours
+        if name.removesuffix("_FILE") not in known
+    ]
 
 
 def look_at_store(store: str) -> list[str]:

@@ -70,8 +70,15 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+
+
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = _float(text)
     if not 0 <= value <= 30 * 86400:
         raise ValueError("must be between 0 and 2592000 seconds")
     return value
@@ -85,7 +92,7 @@ def _some_seconds(text: str) -> float:
 
 
 def _ttl(text: str) -> float:
-    value = float(text)
+    value = _float(text)
     if not 0 < value <= EXPIRES_IN_SECONDS_MAX:
         raise ValueError(f"must be above 0 and at most {EXPIRES_IN_SECONDS_MAX} seconds")
     return value
@@ -93,10 +100,12 @@ def _ttl(text: str) -> float:
 
 def _number(low: float, high: float) -> Callable[[str], int]:
     def read(text: str) -> int:
-        value = int(text)
+        value = _float(text)
+        if not value.is_integer():
+            raise ValueError("must be a whole number")
         if not low <= value <= high:
             raise ValueError(f"must be between {low:g} and {high:g}")
-        return value
+        return int(value)
 
     return read
 

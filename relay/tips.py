@@ -287,5 +287,5 @@ def _read_expires_in(value: Any, ttl: float) -> float:
 
 def shown(value: Any) -> str:
     """A value as an error may quote it: short, printable, encodable."""
-    text = "nothing" if value is None else ascii(value)
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else ascii(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -69,3 +69,10 @@ def test_a_store_that_will_not_do_is_wrong(good, store, words):
     """In memory, or in a folder that is not there."""
     lines, wrong = examine(good | {"RELAY_STORE": store})
     assert (True, True) == (wrong, any(line.startswith("wrong: RELAY_STORE") and words in line for line in lines))
+
+
+def test_a_name_that_is_almost_a_setting_is_pointed_out():
+    """A typing error would leave the default in force without a word."""
+    lines, wrong = examine({"RELAY_TIP_TTTL": "5", "RELAY_KEY": "k"})
+    assert wrong
+    assert ["wrong: RELAY_TIP_TTTL is not a setting: see docs/configuration.md"] == [x for x in lines if "TTTL" in x]

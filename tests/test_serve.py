@@ -180,7 +180,14 @@ async def test_follow_prints_the_feed(started):
     await started.platform.accepted("t1")
     env = {"RELAY_URL": started.url, "RELAY_KEY": KEY, "PATH": os.environ["PATH"]}
     reader = await asyncio.create_subprocess_exec(
-        COMMAND, "follow", "coco", "--last", "5", env=env, stdout=subprocess.PIPE
+        COMMAND,
+        "follow",
+        "coco",
+        "--last",
+        "5",
+        env=env,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     try:
         async with asyncio.timeout(10):
@@ -188,7 +195,8 @@ async def test_follow_prints_the_feed(started):
                 assert line, "it ended"
     finally:
         reader.send_signal(signal.SIGINT)
-        await reader.communicate()
+        async with asyncio.timeout(10):
+            await reader.communicate()
     assert 0 == reader.returncode
 
 
