@@ -272,9 +272,9 @@ class Hub:
         """What was kept is told to the page."""
         if room.broken:
             return
-        doubted = [one for one in moved if one.status is Status.UNCERTAIN]
+        doubted = any(one.status is Status.UNCERTAIN for one in moved)
         if doubted and room.seat is not None and not room.changing:  # a page that arrives is told after its welcome
-            room.seat.socket.tell(messages.uncertain(doubted))
+            room.seat.socket.tell(messages.uncertain(list(room.line.uncertain.values())))
         at = self.clock.now()
         for receipt in moved:
             if receipt.status is not Status.SENT or room.line.sent.get(receipt.tip.id) != receipt:

@@ -58,6 +58,8 @@ export interface Relay {
   /** The shim's version. */
   readonly shim: string;
   readonly state: RelayState;
+  /** Tips that wait for a word, as the last `uncertain` said; undefined before the first welcome. */
+  readonly uncertain?: UncertainTip[];
   /** The model is on hold: tips wait at the relay. */
   readonly held?: boolean;
   /** The model was stopped: the vendor's script is ended until a release. */
@@ -179,7 +181,6 @@ export interface WelcomeFrame {
   held: boolean;
   stopped?: boolean;
   ask?: string[];
-  uncertain?: UncertainTip[];
   vendor: { script: string | null };
   /** Epoch seconds, the relay's clock. */
   at: number;

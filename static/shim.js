@@ -132,7 +132,7 @@
 	};
 
 	const frames = {
-		welcome({ resume, generation, heartbeat, held, stopped, ask, at, vendor, uncertain = [] }) {
+		welcome({ resume, generation, heartbeat, held, stopped, ask, at, vendor }) {
 			const ws = my.next;
 			my.socket?.close(1000);
 			Object.assign(my, {
@@ -156,7 +156,7 @@
 			told = null;
 			watch();
 			state("live");
-			emit("uncertain", uncertain);
+			frames.uncertain({ tips: [] });
 		},
 		ask: ({ tips }) => tell(tips),
 		tip(tip) {
@@ -178,7 +178,10 @@
 				(error) => ack("failed", { error: String(error) }, put(key, "failed")),
 			);
 		},
-		uncertain: ({ tips }) => emit("uncertain", tips),
+		uncertain({ tips }) {
+			relay.uncertain = tips;
+			emit("uncertain", tips);
+		},
 		ping({ n }) {
 			send({ type: "pong", n, hidden: document.hidden });
 			my.tries = 0;

@@ -138,6 +138,7 @@ if (relay) {
   relay.on("tipQueueStatus", hearQueue);
   relay.on("tipRunning", hearRunning);
   relay.on("uncertain", question);
+  question(relay.uncertain ?? []); // asked before this script was there
   relay.on("stop", () => hearQueue({}));
   byId("stop").addEventListener("click", () => relay.stop());
   byId("resume").addEventListener("click", () => relay.resume());
