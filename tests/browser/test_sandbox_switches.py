@@ -99,7 +99,7 @@ async def test_an_unknown_token_defines_nothing(stage):
 
 async def test_the_script_is_slow_and_the_global_late(stage):
     """The script takes its time, and the global some more after the load event."""
-    async with stage.broadcast(switches={"script_delay": 0.2, "ready_delay": 0.3}, live=False) as model:
+    async with stage.broadcast(switches={"script_delay": 0.2, "ready_delay": 2.0}, live=False) as model:
         assert "undefined" == await model.page.evaluate("typeof lovense")
         await model.until("typeof lovense === 'object'")
         took = await model.page.evaluate(
