@@ -8,7 +8,7 @@ from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Draft
-from relay.stores import Change, ModelRecord, make_store
+from relay.stores import Change, Document, ModelRecord, make_store
 from relay.stores.memory import MemoryStore
 from relay.stores.sqlite import SqliteStore
 from relay.tips import Status, accept, move
@@ -167,6 +167,16 @@ async def test_a_models_record_is_kept_whole(store):
     await store.keep(Change(model=record))
     await store.keep(Change(model=ModelRecord("amy", "Amy", T0)))
     assert (record, ["amy", "coco"]) == (await store.model("coco"), [one.id for one in await store.models()])
+
+
+async def test_a_document_is_kept_replaced_and_forgotten(store):
+    """Documents are found by kind and id; one without a body is forgotten."""
+    await store.keep(Change(documents=(Document("account", "b", {"x": 1}), Document("account", "a/=+", {"y": "ü"}))))
+    assert [("a/=+", {"y": "ü"}), ("b", {"x": 1})] == [(d.id, d.body) for d in await store.documents("account")]
+    await store.keep(Change(documents=(Document("account", "b", {"x": 2}), Document("account", "a/=+", None))))
+    assert Document("account", "b", {"x": 2}) == await store.document("account", "b")
+    assert (await store.document("account", "a/=+"), await store.document("sink", "b")) == (None, None)
+    assert 1 == len(await store.documents("account"))
 
 
 async def test_a_ticket_belongs_to_the_first_journal_that_shows_it(store):

@@ -32,6 +32,15 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A small record with a life of its own, such as a linked account. `kind` and `id` name it."""
+
+    kind: str
+    id: str
+    body: dict[str, Any] | None = field(repr=False)  # JSON; secrets in it are sealed. None: forget the document
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What is kept in one transaction. `new` is created once by its tip's id: where a record stands already, nothing
     of the change is kept."""
@@ -40,6 +49,7 @@ class Change:
     moved: tuple[Receipt, ...] = ()
     entries: tuple[Draft, ...] = ()
     model: ModelRecord | None = None
+    documents: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,11 @@ class Store(Protocol):
 
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
         """A model's record and all of her tips whose life goes on, by rising `seq`, in one read."""
+
+    async def document(self, kind: str, id: str) -> Document | None: ...
+
+    async def documents(self, kind: str) -> list[Document]:
+        """All documents of a kind, by rising id."""
 
     async def receipt(self, tip: str) -> Receipt | None: ...
 

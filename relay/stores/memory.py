@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from relay.feeds import Entry
-from relay.stores import Change, Follow, Kept, ModelRecord, Store
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store
 from relay.tips import Receipt, Status
 
 
@@ -21,6 +21,7 @@ class MemoryStore:
         self._tips: dict[str, Receipt] = {}  # by id, in the order of acceptance
         self._entries: dict[int, Entry] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
+        self._documents: dict[tuple[str, str], Document] = {}
         self._seq = 0
         self._n = 0
         self._trimmed = 0
@@ -66,6 +67,10 @@ class MemoryStore:
             self._tips[moved.tip.id] = moved
         if change.model is not None:
             self._models[change.model.id] = change.model
+        for document in change.documents:
+            self._documents.pop((document.kind, document.id), None)
+            if document.body is not None:
+                self._documents[document.kind, document.id] = document
         entries = []
         for draft in change.entries:
             self._n += 1
@@ -87,6 +92,12 @@ class MemoryStore:
         record = self._models.get(model)
         tips = [one for one in self._tips.values() if one.tip.model == model and one.is_open]
         return None if record is None else (record, tips)
+
+    async def document(self, kind: str, id: str) -> Document | None:
+        return self._documents.get((kind, id))
+
+    async def documents(self, kind: str) -> list[Document]:
+        return sorted((one for one in self._documents.values() if one.kind == kind), key=lambda one: one.id)
 
     async def receipt(self, tip: str) -> Receipt | None:
         return self._tips.get(tip)

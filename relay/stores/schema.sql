@@ -48,3 +48,10 @@ CREATE TABLE IF NOT EXISTS tickets (
     journal TEXT NOT NULL,
     until   REAL NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS documents (
+    kind TEXT NOT NULL,
+    id   TEXT NOT NULL,
+    body TEXT NOT NULL,                       -- JSON; secrets in it are sealed
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,16 +18,14 @@ import orjson
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Entry
-from relay.stores import Change, Follow, Kept, ModelRecord, Store
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store
+from relay.stores.sqlite_changes import apply, find_receipt
 from relay.stores.sqlite_rows import (
     MODEL_COLUMNS,
     TIP_COLUMNS,
     entry_from_row,
     model_from_row,
-    model_to_row,
     receipt_from_row,
-    timeline_to_text,
-    tip_to_text,
 )
 from relay.stores.sqlite_writer import Writer
 from relay.tips import Receipt, Status
@@ -157,6 +154,16 @@ class SqliteStore:
         sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"
         return [model_from_row(row) for row in await self._read(lambda db: db.execute(sql).fetchall())]
 
+    async def document(self, kind: str, id: str) -> Document | None:
+        sql = "SELECT body FROM documents WHERE kind = ? AND id = ?"
+        row = self._look_up(lambda db: db.execute(sql, (kind, id)).fetchone())
+        return Document(kind, id, orjson.loads(row[0])) if row else None
+
+    async def documents(self, kind: str) -> list[Document]:
+        sql = "SELECT id, body FROM documents WHERE kind = ? ORDER BY id"
+        rows = await self._read(lambda db: db.execute(sql, (kind,)).fetchall())
+        return [Document(kind, id, orjson.loads(body)) for id, body in rows]
+
     async def receipt(self, tip: str) -> Receipt | None:
         return self._look_up(lambda db: find_receipt(db, tip))
 
@@ -198,61 +205,6 @@ class SqliteStore:
         sql = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
         row = await self._read(lambda db: db.execute(sql).fetchone())
         return int(row[0]) if row else 0
-
-
-def apply(db: sqlite3.Connection, change: Change) -> Kept:
-    """One change inside the running transaction."""
-    receipt = change.new
-    if receipt is not None:
-        tip = receipt.tip
-        written = db.execute(
-            "INSERT INTO tips (id, model, status, open, accepted_at, expires_at, generation, journal, tip, timeline)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            (
-                tip.id,
-                tip.model,
-                receipt.status.value,
-                receipt.is_open,
-                receipt.accepted_at,
-                receipt.expires_at,
-                receipt.generation,
-                receipt.journal,
-                tip_to_text(tip),
-                timeline_to_text(receipt),
-            ),
-        )
-        if not written.rowcount:
-            return Kept(receipt=find_receipt(db, tip.id), replayed=True)
-        receipt = replace(receipt, seq=written.lastrowid or 0)
-    for moved in change.moved:
-        db.execute(
-            "UPDATE tips SET status = ?, open = ?, expires_at = ?, generation = ?, journal = ?, timeline = ?"
-            " WHERE seq = ?",
-            (
-                moved.status.value,
-                moved.is_open,
-                moved.expires_at,
-                moved.generation,
-                moved.journal,
-                timeline_to_text(moved),
-                moved.seq,
-            ),
-        )
-    if change.model is not None:
-        db.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model))
-    entries = []
-    for draft in change.entries:
-        written = db.execute(
-            "INSERT INTO entries (model, type, at, body) VALUES (?, ?, ?, ?)",
-            (draft.model, draft.type, draft.at, orjson.dumps(draft.body).decode()),
-        )
-        entries.append(Entry(written.lastrowid or 0, draft.model, draft.type, draft.at, draft.body))
-    return Kept(tuple(entries), receipt)
-
-
-def find_receipt(db: sqlite3.Connection, tip: str) -> Receipt | None:
-    row = db.execute(f"SELECT {TIP_COLUMNS} FROM tips WHERE id = ?", (tip,)).fetchone()
-    return receipt_from_row(row) if row else None
 
 
 _keeps_the_contract: type[Store] = SqliteStore
