@@ -11,8 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from relay.clock import TickingClock
 from relay.tickets import Tickets
-from relay.web import page as page_module
-from relay.web import page_socket
+from relay.web import page_socket, websocket
 
 HELLO = {"type": "hello", "journal": "j_first", "shim": "1.0.0", "vendor": {"kit": "camkit", "ready": True}}
 
@@ -173,7 +172,7 @@ async def test_the_first_frame_must_be_a_hello(relay, frame):
 
 async def test_no_hello_in_time_ends_the_socket(relay, monkeypatch):
     """4201: back off, then return."""
-    monkeypatch.setattr(page_module, "HELLO_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(page_socket, "HELLO_SECONDS_MAX", 0.05)
     assert 4201 == await closed_after(relay)
 
 
@@ -297,8 +296,7 @@ class TestHeartbeat:
 
 async def test_a_page_that_does_not_read_is_cut(relay, platform, page, monkeypatch):
     """4203 or a broken connection: nobody waits for it, and the relay's memory has an end."""
-    monkeypatch.setattr(page_socket, "CLOSING_SECONDS_MAX", 0.05)
-    monkeypatch.setattr(page_module, "CLOSING_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(websocket, "CLOSING_SECONDS_MAX", 0.05)
     page.socket.transport.pause_reading()
     sockets = relay.wiring.pages.sockets
     (socket,) = sockets

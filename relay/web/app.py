@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from relay.errors import BadSettings, Refusal, StoreUnavailable
-from relay.web import api, feed, health, models, page, shim, tips
+from relay.web import api, feed, health, models, shim, tips
 from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
 from relay.web.wiring import Wiring
 
@@ -34,7 +34,6 @@ def make_app(wiring: Wiring) -> Starlette:
         routes=[
             *tips.routes,
             *models.routes,
-            *page.routes,
             *feed.routes,
             *health.routes,
             *shim.routes,

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import structlog
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from relay import messages, metrics
+from relay import messages
 from relay.errors import BadSettings, StoreUnavailable, TicketExpired, TicketRefused, UnknownModel
 from relay.messages import Close
 from relay.rooms import Room
 from relay.seats import Seat
-from relay.settings import HELLO_SECONDS_MAX, TICKET_SECONDS
-from relay.web.page_socket import CLOSING_SECONDS_MAX, Closed, PageSocket
-from relay.web.wiring import Wiring, wiring
+from relay.settings import TICKET_SECONDS
+from relay.web.page_socket import Closed, PageSocket
+from relay.web.websocket import handshake
+from relay.web.wiring import Wiring
 
 log = structlog.get_logger()
 
 JOURNAL_LENGTH_MAX = 128
+Said = messages.Frame | messages.BadFrame
 
 
-async def page(websocket: WebSocket) -> None:
-    relay = wiring(websocket)
-    offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol=messages.PROTOCOL if messages.PROTOCOL in offered else None)
+def open_page(relay: Wiring, transport: asyncio.Transport, headers: Mapping[str, str]) -> PageSocket:
+    """A page's socket, its handshake answered. Raises `InvalidHandshake`."""
+    offered = [one.strip() for one in headers.get("sec-websocket-protocol", "").split(",")]
+    transport.write(handshake(headers, messages.PROTOCOL if messages.PROTOCOL in offered else None))
+    socket = PageSocket(transport)
     try:
-        check_handshake(relay, websocket.headers.get("origin"), offered)
-        await converse(relay, websocket)
+        check_handshake(relay, headers.get("origin"), offered)
     except Closed as closed:
-        metrics.PAGES_CLOSED.labels(str(closed.code)).inc()
-        log.info("page closed", code=closed.code, reason=closed.reason)
-        if websocket.application_state is not WebSocketState.DISCONNECTED:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSING_SECONDS_MAX):
-                    await websocket.close(closed.code, closed.reason)
+        socket.close(closed.code, closed.reason)
+    Conversation(relay, socket)
+    return socket
 
 
 def check_handshake(relay: Wiring, origin: str | None, offered: list[str]) -> None:
@@ -51,36 +47,53 @@ def check_handshake(relay: Wiring, origin: str | None, offered: list[str]) -> No
         raise Closed(Close.VERSION, f"the subprotocol must be {messages.PROTOCOL}")
 
 
-async def converse(relay: Wiring, websocket: WebSocket) -> None:
-    """From hello to the end. Raises `Closed` where the relay ends it."""
-    socket = PageSocket(websocket, asyncio.get_running_loop().time)
-    frames = socket.frames()
-    try:
-        async with asyncio.timeout(HELLO_SECONDS_MAX):
-            hello = await anext(frames)
-    except TimeoutError:
-        raise Closed(Close.NO_HELLO, f"no hello within {HELLO_SECONDS_MAX} s") from None
-    except StopAsyncIteration:
-        return
-    if not isinstance(hello, messages.Hello):
-        raise Closed(Close.PROTOCOL, "the first frame must be a hello" + (f": {hello}"[:80] if hello else ""))
-    room, seat = await seated(relay, socket, hello)
-    relay.pages.sockets.add(socket)
-    reader = asyncio.create_task(listen(relay, room, seat, frames))
-    writer = asyncio.create_task(socket.write())
-    try:
-        await asyncio.wait((reader, writer, socket.cut), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        relay.pages.sockets.discard(socket)
-        relay.hub.leave(room, seat)
-        for task in (reader, writer, socket.cut):
-            task.cancel()
-        ended = await asyncio.gather(reader, writer, socket.cut, return_exceptions=True)
-    for result in ended:
-        if isinstance(result, Closed):
-            raise result
-        if isinstance(result, Exception) and not isinstance(result, RuntimeError | OSError | WebSocketDisconnect):
-            raise result
+class Conversation:
+    """What a page says, from its hello to its end, and what the hub makes of it."""
+
+    __slots__ = ("_relay", "_room", "_seat", "_socket")
+
+    def __init__(self, relay: Wiring, socket: PageSocket) -> None:
+        self._relay = relay
+        self._socket = socket
+        self._room: Room | None = None
+        self._seat: Seat | None = None
+        socket.hears = self._hear
+        socket.leaves = self._leave
+
+    def _hear(self, said: Said) -> Coroutine[Any, Any, None] | None:
+        """One frame. What takes time comes back as a coroutine."""
+        room, seat = self._room, self._seat
+        if room is None or seat is None:
+            return self._greet(said)
+        match said:
+            case messages.Ack():
+                self._relay.hub.acknowledge(room, seat, said)
+            case messages.EventFrame():
+                self._relay.hub.hear(room, seat, said)
+            case messages.Pong():
+                seat.hidden = said.hidden
+            case messages.VendorFrame():
+                self._relay.hub.vendor_state(room, seat, said.ready, said.why)
+            case messages.Answer():
+                self._relay.hub.answer(room, seat, said.tips)
+            case messages.Stop() | messages.Release() | messages.Resolve():
+                return command(self._relay, room, seat, said)
+            case _:
+                pass  # a second hello, or a frame that was not understood: ignored and counted
+        return None
+
+    async def _greet(self, said: Said) -> None:
+        """Raises `Closed` where the page may not stay."""
+        if not isinstance(said, messages.Hello):
+            raise Closed(Close.PROTOCOL, "the first frame must be a hello" + (f": {said}"[:80] if said else ""))
+        self._socket.greeted()
+        self._room, self._seat = await seated(self._relay, self._socket, said)
+        self._relay.pages.sockets.add(self._socket)
+
+    def _leave(self) -> None:
+        if self._room is not None and self._seat is not None:
+            self._relay.pages.sockets.discard(self._socket)
+            self._relay.hub.leave(self._room, self._seat)
 
 
 async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tuple[Room, Seat]:
@@ -143,29 +156,6 @@ async def admitted(relay: Wiring, hello: messages.Hello) -> tuple[str, str]:
     return model, load
 
 
-async def listen(
-    relay: Wiring, room: Room, seat: Seat, frames: AsyncIterator[messages.Frame | messages.BadFrame]
-) -> None:
-    """One frame after the other into the hub, until the page is gone."""
-    hub = relay.hub
-    async for frame in frames:
-        match frame:
-            case messages.Ack():
-                hub.acknowledge(room, seat, frame)
-            case messages.EventFrame():
-                hub.hear(room, seat, frame)
-            case messages.Pong():
-                seat.hidden = frame.hidden
-            case messages.VendorFrame():
-                hub.vendor_state(room, seat, frame.ready, frame.why)
-            case messages.Answer():
-                hub.answer(room, seat, frame.tips)
-            case messages.Stop() | messages.Release() | messages.Resolve():
-                await command(relay, room, seat, frame)
-            case _:
-                pass  # a second hello, or a frame that was not understood: ignored and counted
-
-
 async def command(relay: Wiring, room: Room, seat: Seat, frame: Any) -> None:
     """The broadcaster's own word. Only the page that acts may give it."""
     if room.seat is not seat:
@@ -180,6 +170,3 @@ async def command(relay: Wiring, room: Room, seat: Seat, frame: Any) -> None:
                 await relay.desk.resolve(id, choice, "the broadcaster")
     except Exception as error:  # the room is dropped or the word was no word: the socket's end says the rest
         log.warning("command refused", model=room.id, frame=type(frame).__name__, why=str(error)[:200])
-
-
-routes = [WebSocketRoute("/page", page)]

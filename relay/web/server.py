@@ -11,13 +11,14 @@ import random
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from relay import messages
-from relay.settings import FRAME_BYTES_MAX
+from relay.web.protocol import RelayProtocol
 from relay.web.wiring import Wiring
 
 log = structlog.get_logger()
@@ -39,11 +40,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
-                ws="websockets-sansio",
-                ws_max_size=FRAME_BYTES_MAX,
-                ws_per_message_deflate=False,
-                ws_ping_interval=None,  # liveness is our own heartbeat's
+                http=partial(RelayProtocol, wirings[0]),  # type: ignore[arg-type]  # a class, or what makes one
+                ws="websockets-sansio",  # for sockets that are none of ours: they are refused
                 access_log=False,
                 log_config=None,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,

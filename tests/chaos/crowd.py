@@ -16,12 +16,9 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
 
 from tests.chaos.plain_http import Backend
+from tests.chaos.plain_socket import connect
 from tests.chaos.process import KEY, RelayProcess
 
 BACKOFF_SECONDS = (0.5, 3.0)  # first and most, full jitter: as static/shim.js
@@ -58,31 +55,30 @@ class Crowd:
 
     async def _page(self, number: int) -> None:
         proof, tries = {"ticket": self._tickets[number]}, 0
-        options: dict[str, Any] = {"subprotocols": ["relay.v1"], "origin": "http://storm", "proxy": None}
         while True:
             code = None
-            with contextlib.suppress(OSError, WebSocketException, EOFError, TimeoutError):
+            with contextlib.suppress(OSError, EOFError):
                 async with self._gate:
-                    socket = await connect(
-                        f"ws://127.0.0.1:{self.relay.port}/page", **options, ping_interval=None, close_timeout=0.1
-                    )
-                async with socket:
+                    socket = await connect(self.relay.port, "http://storm")
+                try:
                     hello = {"type": "hello", "journal": f"j{number}", "vendor": {"ready": True}, **proof}
-                    await socket.send(json.dumps(hello))
-                    async for text in socket:
+                    socket.send(json.dumps(hello))
+                    while (text := await socket.receive()) is not None:
                         frame = json.loads(text)
                         if frame["type"] == "welcome":
                             proof, tries = {"resume": frame["resume"]}, 0
                             self.online.add(number)
                             if frame["ask"]:
                                 said = {tip: "played" if tip in self.played else "unseen" for tip in frame["ask"]}
-                                await socket.send(json.dumps({"type": "answer", "tips": said}))
+                                socket.send(json.dumps({"type": "answer", "tips": said}))
                         elif frame["type"] == "tip":
                             self.played.setdefault(frame["id"], []).append(time.time())
-                            await socket.send(json.dumps({"type": "ack", "id": frame["id"], "outcome": "played"}))
+                            socket.send(json.dumps({"type": "ack", "id": frame["id"], "outcome": "played"}))
                         elif frame["type"] == "ping":
-                            await socket.send(json.dumps({"type": "pong", "n": frame["n"]}))
-                code = socket.close_code
+                            socket.send(json.dumps({"type": "pong", "n": frame["n"]}))
+                    code = socket.code
+                finally:
+                    socket.end()
             self.online.discard(number)
             first, most = BACKOFF_SECONDS
             if not (code == 4301 and tries == 0):
