@@ -1,154 +1,300 @@
-"""Followers: readers of the feed, each with a bounded backlog, none of whom anybody waits for.
+"""Followers: readers of the feed. Each hears history first, then live, with nothing between and nothing twice.
 
-The store makes entries known (`publish`); a reader gets history first, then live, with nothing between and nothing
-twice (`read`). Transports only carry what `read` yields.
+Those who hear the same bytes sit in a `Circle`. Nobody is waited for: who does not take what was written leaves the
+circle, and catches up from the store once it reads again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import orjson
 
+from relay import metrics
+from relay.circles import Circle, Framing, Out
 from relay.clock import Clock, iso
+from relay.errors import StoreUnavailable
 from relay.feeds import Audience, Cursor, Entry, encode
-from relay.settings import FOLLOWER_ENTRIES_MAX
+from relay.messages import Close
+from relay.settings import FOLLOWER_ENTRIES_MAX, FOLLOWER_STUCK_SECONDS
 from relay.stores import Store
 
 HISTORY_PAGE = 500  # entries read from the store at a time
-
-
-class TooSlow(Exception):
-    """The reader's backlog is full; it can come back with its cursor."""
+HEARTBEAT_SECONDS = 15.0  # of silence
 
 
 class Follower:
-    """One reader's backlog of entries."""
+    """One reader: in its circle, or on its way there."""
 
-    def __init__(self, model: str | None, audience: Audience) -> None:
-        self.model = model
-        self.audience = audience
-        self._backlog: deque[tuple[Entry, bytes]] = deque()
-        self._wake = asyncio.Event()
-        self._overrun = False
-        self._ended = False
+    __slots__ = ("_drained", "_followers", "_kept", "_overrun", "_stuck", "_task", "circle", "out", "reached")
 
-    def push(self, entry: Entry, data: bytes) -> None:
-        if len(self._backlog) >= FOLLOWER_ENTRIES_MAX:
-            self._overrun = True
+    def __init__(self, followers: Followers, circle: Circle, out: Out) -> None:
+        self.circle = circle
+        self.out = out
+        self.reached = 0  # on its way: everything up to here was written, or was not wished for
+        self._followers = followers
+        self._kept: list[tuple[int, bytes]] | None = None  # came in while it read history
+        self._overrun = False  # more came in than was kept: the store has it
+        self._drained: asyncio.Event | None = None  # while it does not take what was written
+        self._stuck: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # -- what its transport says ----------------------------------------------------------
+
+    def pause(self) -> None:
+        """It does not take any more for now."""
+        if self._drained is not None:
+            return
+        self._drained = asyncio.Event()
+        self._stuck = asyncio.get_running_loop().call_later(FOLLOWER_STUCK_SECONDS, self._cut)
+        if self in self.circle.members:
+            self.reached = self.circle.reached
+            self._followers.fall_behind(self)
+
+    def resume(self) -> None:
+        if self._drained is None:
+            return
+        self._drained.set()
+        self._drained = None
+        self._relax()
+        if self._task is None:
+            self.start()
+
+    def leave(self) -> None:
+        """Nothing more is written to it."""
+        self._relax()
+        if self._task is not None:
+            self._task.cancel()
+        self._followers.part(self)
+
+    def gone(self) -> None:
+        """Its connection has ended."""
+        self.leave()
+        self._followers.forget(self)
+
+    def _cut(self) -> None:
+        metrics.READERS_CUT.inc()
+        self.out.finish(Close.TOO_SLOW)
+
+    def _relax(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    # -- its way into the circle ----------------------------------------------------------
+
+    def start(self, after: Cursor | None = None, last: int = 0) -> None:
+        """Read what lies behind, then join. Without a wish: from where it is."""
+        self._kept, self._overrun = [], False
+        self._task = asyncio.create_task(self._catch_up(after, last))
+        self._task.add_done_callback(self._caught_up)
+
+    async def _catch_up(self, after: Cursor | None, last: int) -> None:
+        followers, circle = self._followers, self.circle
+        if after is not None:
+            gap, self.reached = await followers.place(after)
+            if gap is not None:
+                self.out.write(circle.framing(*gap))
+        elif last > 0:
+            await self._write(await followers.store.newest(model=circle.model, count=last))
+        while page := await followers.store.entries(model=circle.model, after=self.reached, limit=HISTORY_PAGE):
+            await self._write(page)
+
+    async def _write(self, page: Sequence[Entry]) -> None:
+        if page:
+            self.out.write(b"".join(self._followers.framed(self.circle, page)))
+            self.reached = page[-1].n
+        if self._drained is not None:
+            await self._drained.wait()
+
+    def _caught_up(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self.join_when_due()
         else:
-            self._backlog.append((entry, data))
-        self._wake.set()
+            self.out.finish(Close.STORE_UNAVAILABLE)
+            if not isinstance(error, StoreUnavailable):
+                raise error
 
-    def end(self) -> None:
-        self._ended = True
-        self._wake.set()
+    def keep(self, n: int, data: bytes) -> None:
+        """Published while it is on its way."""
+        if self._kept is None or self._overrun:
+            return
+        if len(self._kept) < FOLLOWER_ENTRIES_MAX:
+            self._kept.append((n, data))
+        else:
+            self._overrun = True
 
-    async def take(self, patience: float) -> list[tuple[Entry, bytes]] | None:
-        """What has come in; empty after `patience` seconds of silence, None at the end. Raises `TooSlow`."""
-        if not self._backlog and not self._overrun and not self._ended:
-            try:
-                async with asyncio.timeout(patience):
-                    await self._wake.wait()
-            except TimeoutError:
-                return []
-        self._wake.clear()
-        if self._overrun:
-            raise TooSlow
-        taken = list(self._backlog)
-        self._backlog.clear()
-        return taken if taken or not self._ended else None
+    def join_when_due(self) -> None:
+        """What it has read from the store may not have been made known to the others yet: it joins when it has."""
+        if self._task is not None or self._drained is not None:
+            return
+        if self._followers.published < self.reached:
+            self._followers.wait_for(self)
+        elif self._overrun:
+            self.start()
+        else:
+            fresh = [data for n, data in self._kept or () if n > self.reached]
+            self._kept = None
+            self._followers.join(self)
+            if fresh:
+                self.out.write(b"".join(fresh))
 
 
 class Followers:
-    """Everybody who follows, by model. An entry is encoded once per audience."""
+    """Everybody who follows. An entry is encoded once per audience, and framed once per circle."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+        self.store = store
+        self.published = 0  # the newest entry that was made known
         self._clock = clock
-        self._by_model: dict[str | None, set[Follower]] = {}
+        self._circles: dict[str | None, list[Circle]] = {}
+        self._due: set[Follower] = set()  # will join once the next entries are published
+        self._count = 0
+        self._flushing = False
         self._ended = False
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_model.values()))
+        return self._count
+
+    # -- who follows ----------------------------------------------------------
+
+    def follow(
+        self,
+        out: Out,
+        *,
+        model: str | None,
+        audience: Audience,
+        framing: Framing,
+        after: Cursor | None = None,
+        last: int = 0,
+    ) -> Follower:
+        """A reader of what comes from now on, from beyond `after`, or from `last` entries ago."""
+        circle = self._circle(model, audience, framing)
+        follower = Follower(self, circle, out)
+        self._count += 1
+        if after is None and last == 0:
+            self.join(follower)
+        else:
+            circle.arriving.add(follower)
+            follower.start(after, last)
+        if self._ended:
+            asyncio.get_running_loop().call_soon(out.finish, Close.DRAINING)
+        return follower
+
+    def _circle(self, model: str | None, audience: Audience, framing: Framing) -> Circle:
+        circles = self._circles.setdefault(model, [])
+        for circle in circles:
+            if circle.audience is audience and circle.framing is framing:
+                return circle
+        circles.append(Circle(model, audience, framing, self._now()))
+        return circles[-1]
+
+    def join(self, follower: Follower) -> None:
+        circle = follower.circle
+        circle.flush(self.published, self._now())  # what came before it is not for it
+        circle.arriving.discard(follower)
+        circle.members.add(follower)
+        circle.writes = None
+
+    def wait_for(self, follower: Follower) -> None:
+        self._due.add(follower)
+
+    def fall_behind(self, follower: Follower) -> None:
+        circle = follower.circle
+        circle.members.discard(follower)
+        circle.arriving.add(follower)
+        circle.writes = None
+
+    def part(self, follower: Follower) -> None:
+        circle = follower.circle
+        self._due.discard(follower)
+        circle.arriving.discard(follower)
+        if follower in circle.members:
+            circle.members.discard(follower)
+            circle.writes = None
+        circles = self._circles.get(circle.model, [])
+        if circle in circles and not circle.members and not circle.arriving:
+            circles.remove(circle)
+            if not circles:
+                del self._circles[circle.model]
+
+    def forget(self, _: Follower) -> None:
+        self._count -= 1
+
+    # -- what they hear ----------------------------------------------------------
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Called by the store, on the event loop, in the order of `n`."""
+        epoch = self.store.epoch
         for entry in entries:
+            self.published = entry.n
             encoded: dict[Audience, bytes | None] = {}
-            for follower in (*self._by_model.get(entry.model, ()), *self._by_model.get(None, ())):
-                audience = follower.audience
+            for circle in (*self._circles.get(entry.model, ()), *self._circles.get(None, ())):
+                audience = circle.audience
                 if audience not in encoded:
-                    encoded[audience] = encode(self._store.epoch, entry, audience)
+                    encoded[audience] = encode(epoch, entry, audience)
                 data = encoded[audience]
                 if data is not None:
-                    follower.push(entry, data)
+                    circle.add(entry.n, circle.framing(str(Cursor(epoch, entry.n)), entry.type, data))
+        for follower in tuple(self._due):
+            self._due.discard(follower)
+            follower.join_when_due()
+        if not self._flushing and self._circles:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        at = self._now()
+        for circle in self._everybody():
+            circle.flush(self.published, at)
+
+    def _everybody(self) -> list[Circle]:
+        return [circle for circles in self._circles.values() for circle in circles]
+
+    async def beat(self) -> None:
+        """Fill silence with heartbeats, until cancelled."""
+        while True:
+            await asyncio.sleep(min(1.0, HEARTBEAT_SECONDS / 4))
+            at = self._now()
+            data = orjson.dumps({"type": "heartbeat", "at": iso(self._clock.now())})
+            for circle in self._everybody():
+                if circle.spoke_at + HEARTBEAT_SECONDS <= at:
+                    circle.say(circle.framing("", "heartbeat", data), at)
 
     def end(self) -> None:
         """Every reader is told that this is the end for now; so is whoever comes back too soon."""
         self._ended = True
-        for followers in self._by_model.values():
-            for follower in followers:
-                follower.end()
+        self._flush()
+        for circle in self._everybody():
+            for follower in (*circle.members, *circle.arriving):
+                follower.out.finish(Close.DRAINING)
 
-    @contextmanager
-    def follow(self, model: str | None, audience: Audience) -> Iterator[Follower]:
-        follower = Follower(model, audience)
-        if self._ended:
-            follower.end()
-        self._by_model.setdefault(model, set()).add(follower)
-        try:
-            yield follower
-        finally:
-            self._by_model[model].discard(follower)
-            if not self._by_model[model]:
-                del self._by_model[model]
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
-    async def read(
-        self, follower: Follower, *, after: Cursor | None, last: int, heartbeat: float
-    ) -> AsyncIterator[list[tuple[str, str, bytes]]]:
-        """Batches of (id, type, JSON): a `gap` where the cursor cannot be served, history, then live.
+    # -- what lies behind ----------------------------------------------------------
 
-        An empty batch means `heartbeat` seconds of silence. Raises `TooSlow`; ends when the relay drains.
-        """
-        epoch, reached = self._store.epoch, 0  # whoever wants no history hears all that comes in from here on
-        if after is not None:
-            gap = await self._gap(after)
-            if gap is not None:
-                yield [gap]
-            ours = after.epoch == epoch and after.n <= await self._store.last()
-            reached = after.n if ours else await self._store.trimmed()
-            while page := await self._store.entries(model=follower.model, after=reached, limit=HISTORY_PAGE):
-                reached = page[-1].n
-                yield self._shown(follower, page)
-        elif last > 0:
-            page = await self._store.newest(model=follower.model, count=last)
-            reached = page[-1].n if page else 0
-            yield self._shown(follower, page)
-        while (batch := await follower.take(heartbeat)) is not None:
-            # What came in while history was read may have been part of it.
-            fresh = [(entry, data) for entry, data in batch if entry.n > reached]
-            if fresh or not batch:
-                yield [(str(Cursor(epoch, entry.n)), entry.type, data) for entry, data in fresh]
+    def framed(self, circle: Circle, page: Sequence[Entry]) -> Iterable[bytes]:
+        epoch = self.store.epoch
+        for entry in page:
+            data = encode(epoch, entry, circle.audience)
+            if data is not None:
+                yield circle.framing(str(Cursor(epoch, entry.n)), entry.type, data)
 
-    def _shown(self, follower: Follower, page: Sequence[Entry]) -> list[tuple[str, str, bytes]]:
-        epoch = self._store.epoch
-        found = ((entry, encode(epoch, entry, follower.audience)) for entry in page)
-        return [(str(Cursor(epoch, entry.n)), entry.type, data) for entry, data in found if data is not None]
-
-    async def _gap(self, after: Cursor) -> tuple[str, str, bytes] | None:
-        """What is missing behind a cursor: retention has taken it, or it is another store's."""
-        epoch, trimmed, last = self._store.epoch, await self._store.trimmed(), await self._store.last()
-        if after.epoch == epoch and trimmed <= after.n <= last:
-            return None
-        why = (
-            "those entries are older than the history"
-            if after.epoch == epoch and after.n < trimmed
-            else ("the cursor belongs to another store")
-        )
+    async def place(self, after: Cursor) -> tuple[tuple[str, str, bytes] | None, int]:
+        """Where a cursor leads: the entry up to which its reader has everything, and a `gap` where that is not so:
+        retention has taken it, or it is another store's."""
+        epoch, trimmed = self.store.epoch, await self.store.trimmed()
+        ours = after.epoch == epoch and after.n <= await self.store.last()
+        if ours and trimmed <= after.n:
+            return None, after.n
+        why = "those entries are older than the history" if ours else "the cursor belongs to another store"
         id = str(Cursor(epoch, trimmed))
         body = {"id": id, "type": "gap", "at": iso(self._clock.now()), "after": str(after), "why": why}
-        return id, "gap", orjson.dumps(body)
+        return (id, "gap", orjson.dumps(body)), after.n if ours else trimmed

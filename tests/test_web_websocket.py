@@ -1,6 +1,7 @@
 """The server's end of a WebSocket: whole messages however they come, and a code for every broken rule."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ async def cut_and_heard(said, cuts):
     stream = b"".join(piece for one in said for piece in as_frames(*one))
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
     socket = Listener()
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         socket.data_received(stream[begin:end])
     assert [(int(opcode), b"".join(pieces)) for opcode, pieces in said] == socket.messages
     assert frame(b"?", websocket.PONG) * len(said) == bytes(socket.transport.written)
@@ -103,8 +104,12 @@ def test_a_handshake_is_answered_as_the_standard_says():
 
 @pytest.mark.parametrize(
     "asked",
-    [{}, {"sec-websocket-key": KEY}, {"sec-websocket-version": "8", "sec-websocket-key": KEY}]
-    + [{"sec-websocket-version": "13", "sec-websocket-key": "short"}],
+    [
+        {},
+        {"sec-websocket-key": KEY},
+        {"sec-websocket-version": "8", "sec-websocket-key": KEY},
+        {"sec-websocket-version": "13", "sec-websocket-key": "short"},
+    ],
 )
 def test_half_a_handshake_is_refused(asked):
     """What is missing is named."""

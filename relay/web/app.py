@@ -60,6 +60,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(wiring.hub.run()),
         asyncio.create_task(wiring.pages.beat(loop.time, wiring.clock.now)),
+        asyncio.create_task(wiring.followers.beat()),
         asyncio.create_task(sweep(wiring)),
     ]
     try:

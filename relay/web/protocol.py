@@ -1,13 +1,14 @@
 """HTTP as the relay speaks it: uvicorn's own, with doors that lead past ASGI for what there is very much of.
 
-Sockets of pages and readers, and the platform's tips, are answered on the event loop itself: no task, queue or scope.
-Everything else, and whatever a door does not take, goes the plain way through the application.
+Sockets of pages, readers of the feed, and the platform's tips are answered on the event loop itself: no ASGI task,
+queue or scope. Everything else, and whatever a door does not take, goes the plain way through the application.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,56 +17,159 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.exceptions import InvalidHandshake
 
-from relay.web import page
+from relay.errors import Refusal
+from relay.messages import Close
+from relay.web import feed, page
+from relay.web.feed_sse import EventStream
+from relay.web.feed_websocket import FeedSocket
+from relay.web.replies import problem
+from relay.web.websocket import handshake
 from relay.web.wiring import Wiring
 
 log = structlog.get_logger()
 
-# Sockets by path: answers the handshake and hands back who takes the connection over.
-Open = Callable[[Wiring, asyncio.Transport, Mapping[str, str]], asyncio.Protocol]
-SOCKETS: dict[str, Open] = {"/page": page.open_page}
+REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+class Exchange:
+    """One request that is answered past ASGI; uvicorn's protocol sees it as a cycle of its own."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+
+    message_event = asyncio.Event()  # nobody waits for it
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.body = bytearray()
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.more_body = True
+        self.response_complete = False
 
 
 class RelayProtocol(HttpToolsProtocol):
-    """One connection, until it becomes a socket or ends."""
+    """One connection, until it becomes a socket or a stream, or ends."""
 
     def __init__(self, relay: Wiring, **given: Any) -> None:
         super().__init__(**given)
         self._relay = relay
+        self._reading: asyncio.Task[None] | None = None  # of a reader's wish
+
+    # -- sockets ----------------------------------------------------------
 
     def handle_websocket_upgrade(self) -> None:
-        opens = SOCKETS.get(self._path())
-        if opens is None:
-            super().handle_websocket_upgrade()
-            return
+        path, query = self._target()
+        headers = self._all_headers()
         try:
-            taken = opens(self._relay, self.transport, self._headers())
+            if path == "/page":
+                self._hand_over(page.open_page(self._relay, self.transport, headers))
+            elif is_feed(path):
+                answer = handshake(headers)
+                self._begin(self._open_feed_socket(answer, path, query, headers))
+            else:
+                super().handle_websocket_upgrade()
         except InvalidHandshake as error:
-            self._refuse_upgrade(str(error))
+            self._write(400, str(error).encode(), b"text/plain", b"Sec-WebSocket-Version: 13\r\nConnection: close\r\n")
+            self.transport.close()
+
+    async def _open_feed_socket(self, answer: bytes, path: str, query: str, headers: Mapping[str, str]) -> None:
+        """Refusals are said in a close code, which a browser can read, and that only after the handshake."""
+        try:
+            wish: feed.Wish | Refusal = await feed.read_wish(self._relay, feed.model_of(path), query, headers)
+        except Refusal as refusal:
+            wish = refusal
+        if self.transport.is_closing():
             return
-        self._hand_over(taken)
+        self.transport.write(answer)
+        socket = FeedSocket(self.transport)
+        self._hand_over(socket)
+        if isinstance(wish, feed.Wish):
+            socket.follow(self._relay, wish)
+        else:
+            ticket = "ticket" in wish.code or wish.code == "unauthenticated"
+            socket.close(Close.TICKET_REFUSED if ticket else Close.PROTOCOL, wish.detail)
+
+    # -- streams ----------------------------------------------------------
+
+    def on_headers_complete(self) -> None:
+        if not self._is_free() or self.parser.should_upgrade() or self.parser.get_method() != b"GET":
+            super().on_headers_complete()
+            return
+        path, query = self._target()
+        if not is_feed(path):
+            super().on_headers_complete()
+            return
+        self.cycle = Exchange(self.parser.should_keep_alive())  # type: ignore[assignment]
+        self._begin(self._open_feed_stream(path, query, self._all_headers()))
+
+    async def _open_feed_stream(self, path: str, query: str, headers: Mapping[str, str]) -> None:
+        exchange = self.cycle
+        try:
+            wish = await feed.read_wish(self._relay, feed.model_of(path), query, headers)
+        except Refusal as refusal:
+            answer = problem(refusal)
+            more = b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers if not one[0].startswith(b"content-"))
+            self._reply(exchange, answer.status_code, bytes(answer.body), b"application/problem+json", more)
+            return
+        if not self.transport.is_closing():
+            self._hand_over(EventStream(self._relay, self.transport, wish))
+
+    # -- one exchange ----------------------------------------------------------
+
+    def _is_free(self) -> bool:
+        """Nothing is being answered on this connection; what comes too early takes the plain way, which has a queue."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _reply(self, exchange: Any, status: int, body: bytes, kind: bytes, more: bytes = b"") -> None:
+        if exchange.disconnected or self.transport.is_closing():
+            return
+        if not exchange.keep_alive:
+            more += b"Connection: close\r\n"
+        self._write(status, body, kind, more)
+        exchange.response_complete = True
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _write(self, status: int, body: bytes, kind: bytes, more: bytes = b"") -> None:
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n%b"
+            % (status, REASONS.get(status, b""), kind, len(body), more, body)
+        )
+
+    def _begin(self, work: Any) -> None:
+        self._reading = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(self._reading)
+        self._reading.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self._reading = None
+        if not task.cancelled() and task.exception() is not None:
+            log.error("request failed", exc_info=task.exception())
+            self.transport.close()
 
     def _hand_over(self, to: asyncio.Protocol) -> None:
         """The connection is somebody else's from here on, and nothing of this object is needed any more."""
         self.connections.discard(self)
+        self._unset_keepalive_if_required()
         self.transport.set_protocol(to)
-        self.parser = self.cycle = None  # type: ignore[assignment]  # they hold this object, and it them
+        self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # they hold this object, and it them
 
-    def _refuse_upgrade(self, why: str) -> None:
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\nContent-Type: text/plain\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(why), why.encode())
-        )
-        self.transport.close()
+    # -- the request ----------------------------------------------------------
 
-    def _path(self) -> str:
-        path = httptools.parse_url(self.url).path.decode("ascii", "replace")
-        return unquote(path) if "%" in path else path
+    def _target(self) -> tuple[str, str]:
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii", "replace")
+        return unquote(path) if "%" in path else path, (url.query or b"").decode("latin-1")
 
-    def _headers(self) -> dict[str, str]:
+    def _all_headers(self) -> dict[str, str]:
         """By name in small letters; a name that comes again is a list (RFC 9110, 5.3)."""
         headers: dict[str, str] = {}
         for name, value in self.headers:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         return headers
+
+
+def is_feed(path: str) -> bool:
+    return path == "/feed" or (path.startswith("/feed/") and "/" not in path[6:] and len(path) > 6)
