@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -28,4 +29,11 @@ class TickingClock(Clock):
 
 def iso(at: float) -> str:
     """`2026-11-22T16:46:00.123Z`: how every time is written in answers."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second = int(at // 1)
+    return f"{_iso_second(second)}.{int((at - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _iso_second(second: int) -> str:
+    """Times of one tip lie close together."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]

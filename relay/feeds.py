@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from relay.broadcasts import State, state_as_json
 from relay.clock import iso
@@ -28,8 +29,7 @@ class Audience(StrEnum):
     PLATFORM = "platform"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """An entry before the store has numbered it."""
 
     model: str
@@ -38,8 +38,7 @@ class Draft:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A kept entry. `n` rises over all models of one store, with gaps."""
 
     n: int

@@ -7,26 +7,25 @@ fails under a room, the room is dropped and made anew from what was kept, as aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from weakref import WeakValueDictionary
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relay import messages, metrics
 from relay.clock import Clock
-from relay.errors import IdReused, LineFull, StoreUnavailable, UnknownModel
+from relay.errors import IdReused, LineFull, UnknownModel
 from relay.feeds import tip_entry
 from relay.hearing import hear
 from relay.menus import preview
 from relay.messages import Close
 from relay.rooms import Room
-from relay.seats import Seat, Socket, Token
+from relay.seats import Seat, Token
 from relay.settings import (
     ANSWER_SECONDS_MAX,
     LINE_TIPS_MAX,
-    OLD_PAGE_ANSWER_SECONDS_MAX,
     Settings,
 )
 from relay.stores import Change, Kept, Store
@@ -36,8 +35,7 @@ from relay.vendors import Vendor
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """What became of `POST /tips`."""
 
     receipt: Receipt
@@ -54,8 +52,8 @@ class Hub:
         self._rooms: dict[str, Room] = {}
         self._dropped: set[str] = set()  # models whose room the store failed under, until they have a new one
         self._loading: dict[str, asyncio.Task[Room]] = {}
-        self._arriving = WeakValueDictionary[str, asyncio.Lock]()
-        self._spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
+        self.arriving = WeakValueDictionary[str, asyncio.Lock]()  # pages take their seats one after the other
+        self.spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
         self.unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
 
     # -- rooms ----------------------------------------------------------
@@ -91,94 +89,59 @@ class Hub:
 
     # -- tips going down ----------------------------------------------------------
 
-    async def deliver(self, tip: Tip) -> Delivered:
-        """Keep a tip; its way to the page begins with that. Raises `UnknownModel`, `IdReused`, `StoreUnavailable`."""
+    def deliver(self, tip: Tip) -> asyncio.Future[Delivered]:
+        """Keep a tip; its way to the page begins with that. The future raises `UnknownModel`, `LineFull`, `IdReused`,
+        `StoreUnavailable`."""
+        room = self._rooms.get(tip.model)
+        if room is None or room.is_full:
+            return asyncio.ensure_future(self._deliver_slowly(tip))
+        return self._take(room, tip)
+
+    async def _deliver_slowly(self, tip: Tip) -> Delivered:
         room = await self.room(tip.model)
-        full = len(room.line.waiting) + room.pending.total() >= LINE_TIPS_MAX
-        if full and await self.store.receipt(tip.id) is None:  # a retry needs no place
+        if room.is_full and await self.store.receipt(tip.id) is None:  # a retry needs no place
             raise LineFull(f"{LINE_TIPS_MAX} tips wait for model '{tip.model}' already: try later", retry_after=10)
+        return await self._take(room, tip)
+
+    def _take(self, room: Room, tip: Tip) -> asyncio.Future[Delivered]:
         receipt, token = room.accept(tip, self.clock.now())
         # The feed hears that the tip was taken, whether or not it is on its way already.
         taken = tip_entry(replace(receipt, timeline=receipt.timeline[:1]), preview(room.state.menu, tip.amount))
+        delivered: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
         keeping = self.store.keep(Change(new=receipt, entries=(taken,) if taken else ()))
-        keeping.add_done_callback(partial(self._accepted, room, token))
-        kept = await asyncio.shield(keeping)
-        assert kept.receipt is not None
-        if kept.replayed and not kept.receipt.tip.same_order(tip):
-            raise IdReused(
-                f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
-            )
-        current = room.line.find(tip.id)
-        return Delivered(current or kept.receipt, kept.replayed, room)
+        keeping.add_done_callback(partial(self._accepted, room, tip, token, delivered))
+        return delivered
 
-    def _accepted(self, room: Room, token: Token, keeping: asyncio.Future[Kept]) -> None:
-        if keeping.cancelled() or keeping.exception() is not None:
+    def _accepted(
+        self, room: Room, tip: Tip, token: Token, delivered: asyncio.Future[Delivered], keeping: asyncio.Future[Kept]
+    ) -> None:
+        error = keeping.exception()
+        if error is not None:
             room.accepted(None, token)
-            self._drop(room)
+            self.drop(room)
+            if not delivered.done():
+                delivered.set_exception(error)
             return
         kept = keeping.result()
+        assert kept.receipt is not None
         room.accepted(None if kept.replayed else kept.receipt, token)
-        if kept.receipt is not None and not kept.replayed:
+        if not kept.replayed:
             for step in kept.receipt.timeline:
                 metrics.STEP[step.status].inc()
             self._moved(room, (kept.receipt,))
         self.pump(room)
+        if delivered.done():
+            return
+        if kept.replayed and not kept.receipt.tip.same_order(tip):
+            delivered.set_exception(
+                IdReused(
+                    f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
+                )
+            )
+        else:
+            delivered.set_result(Delivered(room.line.find(tip.id) or kept.receipt, kept.replayed, room))
 
     # -- the page ----------------------------------------------------------
-
-    async def arrive(
-        self,
-        model: str,
-        socket: Socket,
-        *,
-        journal: str,
-        page: str,
-        ready: bool,
-        resumed: bool,
-        welcome: Callable[[Room, Seat], bytes],
-    ) -> tuple[Room, Seat]:
-        """A page takes the model's seat: the older page has its last word and is sent away, the new generation is kept,
-        then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
-        async with self._arriving.setdefault(model, asyncio.Lock()):  # the block keeps it alive
-            room = await self.room(model)
-            room.changing = True
-            try:
-                old = room.seat
-                if old is not None and old.journal != journal:
-                    await self._last_word(room, old)
-                if room.broken:
-                    raise StoreUnavailable("the store failed while the older page was asked: come back", retry_after=1)
-                at = self.clock.now()
-                seat, change = room.arrive(socket, journal, page, ready, resumed, at)
-                if old is not None:
-                    old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
-                await self.commit(room, change)
-            except StoreUnavailable:
-                self._drop(room)
-                raise
-            finally:
-                room.changing = False
-            socket.tell(welcome(room, seat))
-            if room.line.uncertain:
-                socket.tell(messages.uncertain(list(room.line.uncertain.values())))
-            self.pump(room)
-            log.info("page arrived", model=model, generation=seat.generation, asked=len(seat.asked))
-            return room, seat
-
-    async def _last_word(self, room: Room, old: Seat) -> None:
-        given = [tip for tip in room.line.sent if tip not in room.unwritten]
-        if not given:
-            return
-        spoken = self._spoken[room.id] = asyncio.Event()
-        old.asked, old.asked_at = tuple(given), self.clock.now()
-        old.socket.tell(messages.ask(given))
-        try:
-            async with asyncio.timeout(OLD_PAGE_ANSWER_SECONDS_MAX):
-                await spoken.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._spoken[room.id]
 
     def leave(self, room: Room, seat: Seat) -> None:
         """The page's socket is gone."""
@@ -192,13 +155,13 @@ class Hub:
             outcome = frame.was or "played"
         error = None if frame.error is None else frame.error[:200]
         self._apply(room, room.acknowledge(frame.id, outcome, self.clock.now(), seat.generation, error, frame.run))
-        if not room.line.sent and room.id in self._spoken:
-            self._spoken[room.id].set()
+        if not room.line.sent and room.id in self.spoken:
+            self.spoken[room.id].set()
 
     def answer(self, room: Room, seat: Seat, answers: dict[str, str]) -> None:
         self._apply(room, room.answer(seat, answers, self.clock.now()))
-        if room.id in self._spoken:
-            self._spoken[room.id].set()
+        if room.id in self.spoken:
+            self.spoken[room.id].set()
 
     def vendor_state(self, room: Room, seat: Seat, ready: bool, why: str | None) -> None:
         self._apply(room, room.vendor(seat, ready, why and why[:200], self.clock.now()))
@@ -237,7 +200,7 @@ class Hub:
     def forget_idle(self) -> None:
         """Rooms with nobody and nothing in them need no memory."""
         for room in self.rooms:
-            if room.idle and room.id not in self._arriving:
+            if room.idle and room.id not in self.arriving:
                 del self._rooms[room.id]
 
     # -- keep first, then move ----------------------------------------------------------
@@ -262,7 +225,7 @@ class Hub:
 
     def _kept(self, room: Room, change: Change, keeping: asyncio.Future[Kept]) -> None:
         if keeping.cancelled() or keeping.exception() is not None:
-            self._drop(room)
+            self.drop(room)
         else:
             for receipt in change.moved:
                 metrics.STEP[receipt.status].inc()
@@ -285,7 +248,7 @@ class Hub:
             elif room.seat is not None:
                 room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at))
 
-    def _drop(self, room: Room) -> None:
+    def drop(self, room: Room) -> None:
         """The store failed: what this room has decided since is worth nothing."""
         if room.broken:
             return

@@ -7,8 +7,9 @@ receipts they moved, for the store.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from relay.evidence import Finding, Watch
 from relay.settings import (
@@ -105,11 +106,8 @@ class Line:
         match outcome:
             case "played" | "failed":
                 status = Status.PLAYED if outcome == "played" else Status.FAILED
-                why = (
-                    "the page called the vendor's script"
-                    if outcome == "played"
-                    else f"the vendor's script refused: {error}"
-                )
+                refused = f"the vendor's script refused: {error}"
+                why = "the page called the vendor's script" if outcome == "played" else refused
                 return self._prove(receipt, status, at, why, evidence)
             case "interrupted":
                 status, why = ANSWERS["interrupted"]

@@ -23,6 +23,8 @@ def clean_name(raw: str) -> str:
     NFC; lone surrogates become U+FFFD (they cannot be encoded); controls, bidi and zero-width characters go; white
     space of any kind becomes one space; at most `NAME_LENGTH_MAX` code points. HTML stays what it is: text.
     """
+    if len(raw) <= NAME_LENGTH_MAX and raw.isascii() and raw.isprintable() and " " not in raw:
+        return raw
     # A 10 kB name is cut before the expensive part; NFC never makes more than three code points of one.
     text = unicodedata.normalize("NFC", SURROGATES.sub("\ufffd", raw[: NAME_LENGTH_MAX * 16]))
     kept: list[str] = []

@@ -6,7 +6,6 @@ the hub has it kept and then moves (design section 3).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,11 +15,12 @@ from relay.broadcasts import State, doubted
 from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
 from relay.menus import menu_from_json
-from relay.seats import Seat, Socket, Token
+from relay.seats import Pending, Seat, Socket, Token
 from relay.settings import (
     ANSWER_SECONDS_MAX,
     DOUBTS_ASKED_MAX,
     FLIGHT_TIPS_MAX,
+    LINE_TIPS_MAX,
     NO_REACTION_WATCH_SECONDS,
     SETTLE_SECONDS,
     SILENCE_SECONDS,
@@ -48,10 +48,8 @@ class Room:
     spoke_at: float = 0.0  # when the vendor last showed its queue
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
     due: float = float("inf")  # when `tick` is next needed
-    hushed: dict[tuple[str, int], float] = field(
-        default_factory=dict
-    )  # names and amounts of private tips, when last seen
-    pending: Counter[Token] = field(default_factory=Counter)  # accepted tips the store has not answered for yet
+    hushed: dict[tuple[str, int], float] = field(default_factory=dict)  # private tips' names and amounts, when seen
+    pending: Pending = field(default_factory=Pending)
     unwritten: dict[str, Token] = field(default_factory=dict)  # sent tips whose frame has not been written yet
     broken: bool = False  # the store failed under it: what is kept counts, a new room is made of that
     shown: dict[str, Any] = field(default_factory=dict)  # the last `model` entry's body
@@ -74,6 +72,10 @@ class Room:
     def idle(self) -> bool:
         return self.seat is None and not self.changing and not self.line and not self.line.late and not self.pending
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.line.waiting) + sum(self.pending.values()) >= LINE_TIPS_MAX
+
     # -- tips going down ----------------------------------------------------------
 
     @property
@@ -83,16 +85,17 @@ class Room:
         if seat is None or not seat.ready or seat.asked or self.changing or self.record.held:
             return None
         token = (seat.generation, seat.run)
-        if any(other is not None and other != token for other in self.pending):
+        if not self.pending.only(token):
             return None  # tips from before the page turned one away come back into the line first
-        if any(other != token and tip in self.line.sent for tip, other in self.unwritten.items()):
-            return None  # and so do those that were pumped before, and are not written yet
+        for tip, other in self.unwritten.items():
+            if other != token and tip in self.line.sent:
+                return None  # and so do those that were pumped before, and are not written yet
         return token if len(self.line.sent) + self.pending[token] < FLIGHT_TIPS_MAX else None
 
     def accept(self, tip: Tip, at: float) -> tuple[Receipt, Token]:
         """The receipt of a tip just taken: on its way at once where a page is free and nobody waits."""
         receipt = accept(tip, at)
-        token = None if self.line.waiting or self.pending[None] else self.token
+        token = None if self.line.waiting or None in self.pending else self.token
         if token is not None:
             assert self.seat is not None
             receipt = move(receipt, *sent_to(token[0], at), generation=token[0], journal=self.seat.journal)
@@ -101,7 +104,7 @@ class Room:
 
     def accepted(self, receipt: Receipt | None, token: Token) -> None:
         """The store has answered: `receipt` is what it kept of the tip, None: nothing."""
-        self.pending -= Counter([token])
+        self.pending.drop(token)
         if receipt is None:
             return
         self.line.place(receipt)
@@ -164,11 +167,8 @@ class Room:
         """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
         moved: list[Receipt] = []
         if not resumed or self.page not in ("", page):  # the vendor's queue of another page is not this one's
-            why = (
-                "another page took over"
-                if self.seat is not None and self.seat.journal != journal
-                else "it was reloaded"
-            )
+            elsewhere = self.seat is not None and self.seat.journal != journal
+            why = "another page took over" if elsewhere else "it was reloaded"
             moved += self.line.found(self.line.watch.end(self.left_at or at, why), at)
             self.state = replace(self.state, running=(), queued=(), waiting=None)
         given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
@@ -290,11 +290,11 @@ class Room:
         self._schedule(moved)
         for one in moved:
             self.hush(one.tip, at)
-        drafts = [*entries, *(draft for one in moved if (draft := tip_entry(one)) is not None)]
+        drafts = [*entries, *filter(None, map(tip_entry, moved))]
         shown = self._picture()
         if shown != self.shown:
             self.shown = shown
             drafts.append(Draft(self.id, "model", at, shown))
         # A tip that took two steps at once is written once, with both in its timeline.
-        newest = tuple({one.tip.id: one for one in moved}.values())
+        newest = tuple(moved) if len(moved) == 1 else tuple({one.tip.id: one for one in moved}.values())
         return Change(moved=newest, entries=tuple(drafts), model=model)

@@ -34,3 +34,20 @@ class Seat:
 
 # A tip that is being kept as given to a page already: that page's generation and run. None: kept as waiting.
 Token = tuple[int, int] | None
+
+
+class Pending(dict[Token, int]):
+    """How many tips the store has not answered for yet, by the page that they are for."""
+
+    def __missing__(self, token: Token) -> int:
+        return 0
+
+    def only(self, token: Token) -> bool:
+        """None of them is for another page."""
+        return all(other is None or other == token for other in self) if self else True
+
+    def drop(self, token: Token) -> None:
+        """One is answered for."""
+        self[token] -= 1
+        if not self[token]:
+            del self[token]

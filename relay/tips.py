@@ -6,9 +6,11 @@ The life of a tip is one table, `LIFE`, and one pure function, `move` (docs/prot
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.clock import iso
 from relay.errors import Invalid
@@ -18,6 +20,8 @@ from relay.settings import AMOUNT_MAX, EXPIRES_IN_SECONDS_MAX, MODEL_ID_LENGTH_M
 
 class Status(StrEnum):
     """Where a tip is in its life."""
+
+    __hash__ = str.__hash__  # the enum's own is a Python function, and tables are looked up per tip
 
     ACCEPTED = "accepted"
     SENT = "sent"
@@ -55,8 +59,7 @@ OPEN = frozenset(
 WATCHED = frozenset({Status.PLAYED, Status.QUEUED, Status.RUNNING})  # called; the vendor has not shown the end
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(Struct, frozen=True):
     """What the platform ordered. `shown` is what the vendor, the feed and the logs see."""
 
     id: str  # the platform's own, so that a retry is harmless
@@ -80,8 +83,7 @@ class Tip:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, array_like=True):
     """One change in a tip's life, kept in the same transaction as the status it led to."""
 
     status: Status
@@ -90,8 +92,7 @@ class Step:
     evidence: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What became of a tip, with its timeline."""
 
     tip: Tip

@@ -1,11 +1,10 @@
 """Who sees what of the feed: a type that is nobody's is not shown, and nothing private reaches the public."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from unit_kit import T0, FakeSocket, a_receipt, a_tip
 
 from relay.announcements import TEMPLATES, announce, pass_on

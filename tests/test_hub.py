@@ -44,7 +44,7 @@ async def test_nothing_moves_before_it_is_kept(house):
     """While the store is busy the page gets no frame; with its word, at once."""
     page = await house.page()
     house.store.slow = True
-    delivering = asyncio.create_task(house.hub.deliver(a_tip()))
+    delivering = house.hub.deliver(a_tip())
     await settle()
     assert ([], False) == (page.socket.tips, delivering.done())
     house.store.slow = False
@@ -79,7 +79,7 @@ async def test_tips_posted_at_once_keep_their_order(house):
     """In whatever moment of the store's each of them falls."""
     page = await house.page()
     house.store.slow = True
-    posting = [asyncio.create_task(house.hub.deliver(a_tip(f"t{n}"))) for n in range(40)]
+    posting = [house.hub.deliver(a_tip(f"t{n}")) for n in range(40)]
     for _ in range(60):
         await settle()
         house.store.let_go()
@@ -115,7 +115,7 @@ async def test_retries_at_the_same_moment_are_one_tip(house):
     """Neither has been kept when the other comes."""
     page = await house.page()
     house.store.slow = True
-    posting = [asyncio.create_task(house.hub.deliver(a_tip())) for _ in range(5)]
+    posting = [house.hub.deliver(a_tip()) for _ in range(5)]
     await settle()
     house.store.let_go()
     house.store.slow = False
@@ -154,7 +154,7 @@ async def test_a_strangers_tip_is_refused(house):
 
 async def test_a_full_line_refuses_new_tips_but_no_retry(house, monkeypatch):
     """A retry needs no place."""
-    monkeypatch.setattr("relay.hub.LINE_TIPS_MAX", 2)
+    monkeypatch.setattr("relay.rooms.LINE_TIPS_MAX", 2)
     await house.tip("t1")
     await house.tip("t2")
     with pytest.raises(LineFull) as refusal:
@@ -271,7 +271,7 @@ async def test_a_page_in_another_browser_is_asked_for_its_last_word(house):
 
 async def test_a_page_that_cannot_answer_leaves_doubt(house, monkeypatch):
     """New tips flow to the new page at once; the doubt is shown to her."""
-    monkeypatch.setattr("relay.hub.OLD_PAGE_ANSWER_SECONDS_MAX", 0.01)
+    monkeypatch.setattr("relay.arrivals.OLD_PAGE_ANSWER_SECONDS_MAX", 0.01)
     old = await house.page("j1")
     await house.tip("t1")
     new = await house.page("j2")
@@ -284,7 +284,7 @@ async def test_a_page_that_cannot_answer_leaves_doubt(house, monkeypatch):
 
 async def test_a_tip_that_comes_while_pages_change_waits(house, monkeypatch):
     """It goes to the page that stays."""
-    monkeypatch.setattr("relay.hub.OLD_PAGE_ANSWER_SECONDS_MAX", 0.02)
+    monkeypatch.setattr("relay.arrivals.OLD_PAGE_ANSWER_SECONDS_MAX", 0.02)
     old = await house.page("j1")
     await house.tip("t1")
     arriving = asyncio.create_task(house.page("j2"))
@@ -530,7 +530,7 @@ async def test_a_dropped_rooms_page_is_not_heard_any_more(house):
 
 async def test_a_page_is_not_seated_in_a_dropped_room(house, monkeypatch):
     """The store failed while the older page was asked for its last word: the new one is told to come back."""
-    monkeypatch.setattr("relay.hub.OLD_PAGE_ANSWER_SECONDS_MAX", 0.02)
+    monkeypatch.setattr("relay.arrivals.OLD_PAGE_ANSWER_SECONDS_MAX", 0.02)
     await house.page("j1")
     await house.tip("t1")
     arriving = asyncio.create_task(house.page("j2"))

@@ -405,7 +405,7 @@ async def test_readers_do_not_wait_for_the_writer(disk):
     def slow(db):
         asyncio.run_coroutine_threadsafe(gate.wait(), loop).result(5)
 
-    writing = disk._writer.submit(slow)
+    writing = disk._writer.submit(slow, aside=True)
     assert "t1" == (await disk.receipt("t1")).tip.id
     gate.set()
     await writing

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from relay.arrivals import Arrivals
 from relay.clock import TickingClock
 from relay.desk import Desk
 from relay.errors import StoreUnavailable
@@ -171,7 +172,7 @@ class House:
                 at=T0,
             )
 
-        room, seat = await self.hub.arrive(
+        room, seat = await Arrivals(self.hub).arrive(
             "coco", socket, journal=journal, page="p1", ready=ready, resumed=resumed, welcome=welcome
         )
         await settle()

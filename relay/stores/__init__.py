@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from relay.feeds import Draft, Entry
 from relay.tips import Receipt, Status
 
@@ -40,8 +42,7 @@ class Document:
     body: dict[str, Any] | None = field(repr=False)  # JSON; secrets in it are sealed. None: forget the document
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What is kept in one transaction. `new` is created once by its tip's id: where a record stands already, nothing
     of the change is kept."""
 
@@ -52,8 +53,7 @@ class Change:
     documents: tuple[Document, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What became of a `Change`. `receipt` is the record of its `new` tip: just made, or the one that stood already."""
 
     entries: tuple[Entry, ...] = ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from relay.feeds import Entry
 from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store

@@ -104,7 +104,7 @@ class SqliteStore:
             db.execute("DELETE FROM tickets WHERE until < ?", (entries_before,))
             return tips + len(gone)
 
-        return int(await self._writer.submit(work))
+        return int(await self._writer.submit(work, aside=True))
 
     # -- reading ----------------------------------------------------------
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 
 import orjson
+from msgspec.structs import replace
 
 from relay.feeds import Entry
 from relay.stores import Change, Document, Kept

@@ -9,21 +9,22 @@ import orjson
 
 from relay.feeds import Entry
 from relay.stores import ModelRecord
-from relay.tips import Receipt, Status, Step, Tip
+from relay.tips import Receipt, Step, Tip
 
 _tip = msgspec.json.Decoder(Tip)
-_timeline = msgspec.json.Decoder(list[tuple[Status, float, str, dict[str, Any] | None]])
+_timeline = msgspec.json.Decoder(tuple[Step, ...])
+_encode = msgspec.json.Encoder().encode
 
 TIP_COLUMNS = "seq, status, accepted_at, expires_at, generation, journal, tip, timeline"
 MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu"
 
 
 def timeline_to_text(receipt: Receipt) -> str:
-    return orjson.dumps([(step.status, step.at, step.why, step.evidence) for step in receipt.timeline]).decode()
+    return _encode(receipt.timeline).decode()
 
 
 def tip_to_text(tip: Tip) -> str:
-    return orjson.dumps(tip).decode()
+    return _encode(tip).decode()
 
 
 def receipt_from_row(row: tuple[Any, ...]) -> Receipt:
@@ -32,7 +33,7 @@ def receipt_from_row(row: tuple[Any, ...]) -> Receipt:
         tip=_tip.decode(tip),
         accepted_at=accepted_at,
         expires_at=expires_at,
-        timeline=tuple(Step(*step) for step in _timeline.decode(timeline)),
+        timeline=_timeline.decode(timeline),
         seq=seq,
         generation=generation,
         journal=journal,

@@ -1,7 +1,11 @@
-"""The one thread that writes: whatever came in while the disk was busy is committed together.
+"""The one connection that writes: whatever came in while the disk was busy is committed together.
+
+The statements of a group run on the event loop, a few microseconds each; only what waits for the disk runs on a
+thread: the commit, the checkpoint, opening the file, and long work. A thread that ran the statements too would fight
+the loop for the interpreter at every one of them.
 
 SQLite before 3.51.3 has a race when two connections write or checkpoint one WAL (sqlite.org/wal.html#walresetbug), so
-there is exactly one writing connection per file, held by this thread, and a lock against a second relay.
+there is exactly one writing connection per file, and a lock against a second relay.
 """
 
 from __future__ import annotations
@@ -14,21 +18,23 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import resources
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from relay.errors import StoreUnavailable
 
 BATCH_JOBS_MAX = 512
 REOPEN_SECONDS = 0.05
-# A checkpoint copies the WAL into the database. It is done between batches, when nobody waits, or when it is overdue.
+# A checkpoint copies the WAL into the database. It is done between groups, when nobody waits, or when it is overdue.
 CHECKPOINT_JOBS = 2_000
 CHECKPOINT_JOBS_OVERDUE = 40_000
 
 Work = Callable[[sqlite3.Connection], Any]
 Job = tuple[Work, asyncio.Future[Any]]
+Done = list[tuple[asyncio.Future[Any], Any]]  # a result, or the error instead
 Known = Callable[[Any], None]
 
 
@@ -39,11 +45,15 @@ class Writer:
         self.path = path
         self.trouble = "not opened yet"
         self.epoch: str | None = None
-        self._known = known  # told every result, before its future
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._first_try = threading.Event()
         self.closing = False
+        self._known = known  # told every result, before its future
+        self._jobs: deque[Job] = deque()
+        self._asides: deque[Job] = deque()
+        self._busy = True  # the thread has the connection
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tried: asyncio.Future[None] | None = None  # once the file was opened, or could not be
+        self._closed: asyncio.Future[None] | None = None
+        self._tasks: SimpleQueue[Callable[[], Done] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._db: sqlite3.Connection | None = None
         self._lock: int | None = None
@@ -54,26 +64,91 @@ class Writer:
     async def open(self) -> None:
         """Start, and wait for the first try to open the file; a failed one is repeated in the background."""
         self._loop = asyncio.get_running_loop()
+        self._tried = self._loop.create_future()
         self._thread.start()
-        await asyncio.to_thread(self._first_try.wait)
+        self._tasks.put(self._reopen)
+        await self._tried
 
-    def submit(self, work: Work) -> asyncio.Future[Any]:
+    def submit(self, work: Work, *, aside: bool = False) -> asyncio.Future[Any]:
+        """Do this in the next group; `aside`: between two groups, because it takes long."""
         assert self._loop is not None, "the store is not open"
         future: asyncio.Future[Any] = self._loop.create_future()
         if self.closing:
             future.set_exception(StoreUnavailable("the relay is closing its store: try again", retry_after=1))
-        else:
-            self._jobs.put((work, future))
+            return future
+        if not self._busy and not self._jobs:
+            self._loop.call_soon(self._begin)  # with whatever else this turn of the loop brings
+        (self._asides if aside else self._jobs).append((work, future))
         return future
 
     async def close(self) -> None:
+        if self._loop is None:
+            return
         if not self.closing:
             self.closing = True
-            self._jobs.put(None)
-            if self._thread.is_alive():
-                await asyncio.to_thread(self._thread.join)
+            self._closed = self._loop.create_future()
+            self._begin()
+        assert self._closed is not None
+        await asyncio.shield(self._closed)
+        await asyncio.to_thread(self._thread.join)
 
-    def _resolve(self, done: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _begin(self) -> None:
+        """The next group: its statements now, its commit on the thread."""
+        if self._busy:
+            return
+        self._busy = True
+        if self._asides:
+            job = self._asides.popleft()
+            self._tasks.put(lambda: self._alone(job))
+        elif self._jobs:
+            group = [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_JOBS_MAX))]
+            self._tasks.put(self._execute(group))
+        elif self._unchecked >= CHECKPOINT_JOBS:
+            self._tasks.put(self._checkpoint)
+        elif self.closing:
+            self._tasks.put(self._let_go)
+        else:
+            self._busy = False
+
+    def _execute(self, group: list[Job]) -> Callable[[], Done]:
+        """Run a group's statements; what is left to do on the thread."""
+        try:
+            done = self._run_all(group)
+        except Exception as error:
+            failure = error  # the name would go with this block
+            return lambda: self._retreat(group, failure)
+        return lambda: self._commit(group, done)
+
+    def _back(self, done: Done) -> None:
+        """The thread is done with the connection."""
+        assert self._tried is not None
+        self._resolve(done)
+        if not self._tried.done():
+            self._tried.set_result(None)
+        if self._db is not None:
+            self._busy = False
+            if self._unchecked >= CHECKPOINT_JOBS_OVERDUE:
+                self._busy = True
+                self._tasks.put(self._checkpoint)
+            self._begin()
+            return
+        refused = [*self._jobs, *self._asides]  # there is no file to write to, and nobody waits for one
+        self._jobs.clear()
+        self._asides.clear()
+        self._resolve([(future, self._unavailable()) for _, future in refused])
+        if self._thread_is_to_end():
+            self._tasks.put(None)
+        else:
+            self._tasks.put(self._let_go if self.closing else self._reopen)
+
+    def _thread_is_to_end(self) -> bool:
+        if not self.closing or self._lock is not None:
+            return False
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        return True
+
+    def _resolve(self, done: Done) -> None:
         for future, result in done:
             if isinstance(result, BaseException):
                 if not future.cancelled():
@@ -86,79 +161,51 @@ class Writer:
     # -- on the thread ----------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            if self._db is None and not self._reopen():
-                self._first_try.set()
-                if self._refuse_for(REOPEN_SECONDS):
-                    break
-                continue
-            self._first_try.set()
-            batch, last = self._next_batch()
-            if batch:
-                self._report(self._commit(batch))
-            if last:
-                break
-        self._let_go()
+        while (task := self._tasks.get()) is not None:
+            done = task()
+            assert self._loop is not None
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                self._loop.call_soon_threadsafe(self._back, done)
 
-    def _next_batch(self) -> tuple[list[Job], bool]:
-        job = self._jobs.get()
-        batch: list[Job] = []
-        while job is not None:
-            batch.append(job)
-            if len(batch) >= BATCH_JOBS_MAX:
-                return batch, False
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return batch, False
-        return batch, True
+    def _run_all(self, group: Sequence[Job]) -> Done:
+        assert self._db is not None
+        self._db.execute("BEGIN IMMEDIATE")
+        return [(future, work(self._db)) for work, future in group]
 
-    def _commit(self, batch: Sequence[Job]) -> list[tuple[asyncio.Future[Any], Any]]:
+    def _commit(self, group: Sequence[Job], done: Done) -> Done:
         assert self._db is not None
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            done = [(future, work(self._db)) for work, future in batch]
             self._db.execute("COMMIT")
         except Exception as error:
-            if isinstance(error, sqlite3.OperationalError | OSError) or type(error) is sqlite3.DatabaseError:
-                self._give_up(str(error))  # the disk's fault: nobody's change was kept
-                return [(future, self._unavailable()) for _, future in batch]
-            self._db.execute("ROLLBACK")
-            if len(batch) == 1:
-                return [(batch[0][1], error)]
-            return [pair for job in batch for pair in self._commit_alone(job)]  # one bad change harms no other
-        self._checkpoint_when_due(len(batch))
+            return self._retreat(group, error)
+        self._unchecked += len(group)
         return done
 
-    def _commit_alone(self, job: Job) -> list[tuple[asyncio.Future[Any], Any]]:
-        return [(job[1], self._unavailable())] if self._db is None else self._commit([job])
+    def _retreat(self, group: Sequence[Job], error: Exception) -> Done:
+        """A group could not be kept."""
+        if self._db is None or is_the_disks_fault(error):
+            self._give_up(str(error))  # nobody's change was kept
+            return [(future, self._unavailable()) for _, future in group]
+        self._db.execute("ROLLBACK")
+        if len(group) == 1:
+            return [(group[0][1], error)]
+        return [pair for job in group for pair in self._alone(job)]  # one bad change harms no other
 
-    def _checkpoint_when_due(self, jobs: int) -> None:
+    def _alone(self, job: Job) -> Done:
+        if self._db is None:
+            return [(job[1], self._unavailable())]
+        try:
+            done = self._run_all([job])
+        except Exception as error:
+            return self._retreat([job], error)
+        return self._commit([job], done)
+
+    def _checkpoint(self) -> Done:
         assert self._db is not None
-        self._unchecked += jobs
-        idle = self._jobs.empty() and self._unchecked >= CHECKPOINT_JOBS
-        if idle or self._unchecked >= CHECKPOINT_JOBS_OVERDUE:
-            with contextlib.suppress(sqlite3.OperationalError):
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._unchecked = 0
-
-    def _report(self, done: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-            self._loop.call_soon_threadsafe(self._resolve, done)
-
-    def _refuse_for(self, seconds: float) -> bool:
-        """Answer what comes in while there is no file to write to. True when it is time to end."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            try:
-                job = self._jobs.get(timeout=left)
-            except Empty:
-                return False
-            if job is None:
-                return True
-            self._report([(job[1], self._unavailable())])
-        return False
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._unchecked = 0
+        return []
 
     def _unavailable(self) -> StoreUnavailable:
         return StoreUnavailable(
@@ -167,7 +214,9 @@ class Writer:
 
     # -- the file ----------------------------------------------------------
 
-    def _reopen(self) -> bool:
+    def _reopen(self) -> Done:
+        if self._tried is not None and self._tried.done():
+            time.sleep(REOPEN_SECONDS)
         db: sqlite3.Connection | None = None
         try:
             self._take_lock()
@@ -184,9 +233,9 @@ class Writer:
             if db is not None:
                 db.close()
             self.trouble = str(error)
-            return False
+            return []
         self._db, self.epoch, self.trouble, self._unchecked = db, epoch, "", 0
-        return True
+        return []
 
     def _take_lock(self) -> None:
         if self._lock is not None:
@@ -206,15 +255,13 @@ class Writer:
                 self._db.close()  # rolls back
             self._db = None
 
-    def _let_go(self) -> None:
+    def _let_go(self) -> Done:
         self._give_up("closed")
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                break
-            if job is not None:
-                self._report([(job[1], self._unavailable())])
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        return []
+
+
+def is_the_disks_fault(error: Exception) -> bool:
+    return isinstance(error, sqlite3.OperationalError | OSError) or type(error) is sqlite3.DatabaseError

@@ -117,7 +117,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
                 at=relay.clock.now(),
             )
 
-        return await relay.hub.arrive(
+        return await relay.arrivals.arrive(
             model,
             socket,
             journal=hello.journal,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -18,8 +19,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.exceptions import InvalidHandshake
 
 from relay.errors import Refusal
+from relay.hub import Delivered
 from relay.messages import Close
-from relay.web import feed, page
+from relay.settings import TIP_BODY_BYTES_MAX
+from relay.web import feed, page, tips
 from relay.web.feed_sse import EventStream
 from relay.web.feed_websocket import FeedSocket
 from relay.web.replies import problem
@@ -34,12 +37,13 @@ REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 class Exchange:
     """One request that is answered past ASGI; uvicorn's protocol sees it as a cycle of its own."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = ("body", "disconnected", "headers", "keep_alive", "more_body", "response_complete")
 
     message_event = asyncio.Event()  # nobody waits for it
 
-    def __init__(self, keep_alive: bool) -> None:
+    def __init__(self, keep_alive: bool, headers: Mapping[str, str] | None) -> None:
         self.body = bytearray()
+        self.headers = headers  # of a request whose body is waited for
         self.keep_alive = keep_alive
         self.disconnected = False
         self.more_body = True
@@ -88,38 +92,81 @@ class RelayProtocol(HttpToolsProtocol):
             ticket = "ticket" in wish.code or wish.code == "unauthenticated"
             socket.close(Close.TICKET_REFUSED if ticket else Close.PROTOCOL, wish.detail)
 
-    # -- streams ----------------------------------------------------------
+    # -- requests ----------------------------------------------------------
 
     def on_headers_complete(self) -> None:
-        if not self._is_free() or self.parser.should_upgrade() or self.parser.get_method() != b"GET":
-            super().on_headers_complete()
-            return
-        path, query = self._target()
-        if not is_feed(path):
-            super().on_headers_complete()
-            return
-        self.cycle = Exchange(self.parser.should_keep_alive())  # type: ignore[assignment]
-        self._begin(self._open_feed_stream(path, query, self._all_headers()))
+        parser = self.parser
+        if self._is_free() and not parser.should_upgrade() and not self.expect_100_continue:
+            method = parser.get_method()
+            if method == b"POST" and self.url == b"/tips":
+                headers = self._all_headers()
+                size = headers.get("content-length", "")
+                if size.isdigit() and int(size) <= TIP_BODY_BYTES_MAX:
+                    self.cycle = Exchange(parser.should_keep_alive(), headers)  # type: ignore[assignment]
+                    return
+            elif method == b"GET" and self.url.startswith(b"/feed"):
+                path, query = self._target()
+                if is_feed(path):
+                    self.cycle = Exchange(parser.should_keep_alive(), None)  # type: ignore[assignment]
+                    self._begin(self._open_feed_stream(path, query, self._all_headers()))
+                    return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        cycle: Any = self.cycle
+        if isinstance(cycle, Exchange):
+            cycle.body += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        cycle: Any = self.cycle
+        if not isinstance(cycle, Exchange):
+            super().on_message_complete()
+        elif cycle.headers is not None:
+            self._post_tip(cycle, cycle.headers, bytes(cycle.body))
+
+    def _post_tip(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
+        try:
+            tips.order(self._relay, headers, body).add_done_callback(partial(self._answer_tip, exchange))
+        except Refusal as refusal:
+            self._refuse(exchange, refusal)
+
+    def _answer_tip(self, exchange: Exchange, delivery: asyncio.Future[Delivered]) -> None:
+        error = delivery.exception()
+        if error is None:
+            delivered = delivery.result()
+            status, more = tips.status_of(delivered)
+            head = b"".join(f"{name}: {value}\r\n".encode() for name, value in more.items())
+            self._reply(exchange, status, tips.answer_bytes(delivered), b"application/json", head)
+        elif isinstance(error, Refusal):
+            self._refuse(exchange, error)
+        else:
+            log.error("request failed", exc_info=error)
+            self._reply(exchange, 500, b"Internal Server Error", b"text/plain")
 
     async def _open_feed_stream(self, path: str, query: str, headers: Mapping[str, str]) -> None:
-        exchange = self.cycle
+        exchange: Any = self.cycle
         try:
             wish = await feed.read_wish(self._relay, feed.model_of(path), query, headers)
         except Refusal as refusal:
-            answer = problem(refusal)
-            more = b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers if not one[0].startswith(b"content-"))
-            self._reply(exchange, answer.status_code, bytes(answer.body), b"application/problem+json", more)
+            self._refuse(exchange, refusal)
             return
         if not self.transport.is_closing():
             self._hand_over(EventStream(self._relay, self.transport, wish))
 
     # -- one exchange ----------------------------------------------------------
 
+    def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        answer = problem(refusal)
+        more = b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers if not one[0].startswith(b"content-"))
+        self._reply(exchange, answer.status_code, bytes(answer.body), b"application/problem+json", more)
+
     def _is_free(self) -> bool:
         """Nothing is being answered on this connection; what comes too early takes the plain way, which has a queue."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _reply(self, exchange: Any, status: int, body: bytes, kind: bytes, more: bytes = b"") -> None:
+    def _reply(self, exchange: Exchange, status: int, body: bytes, kind: bytes, more: bytes = b"") -> None:
         if exchange.disconnected or self.transport.is_closing():
             return
         if not exchange.keep_alive:

@@ -31,6 +31,7 @@ HANDOVER_SECONDS = 0.1  # for the next relay to listen, so that nobody who is se
 DISMISS_SECONDS = 1  # for pages, readers and running requests to end once the listener is closed
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -158,4 +159,6 @@ def serve(app: ASGIApp, wirings: list[Wiring], *, host: str, port: int, says: Ca
 def uvloop_run(main: object) -> None:
     import uvloop
 
+    # The store's thread has its commit from the disk and wants the interpreter back: 5 ms, the default, is a long wait.
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(main)  # type: ignore[arg-type]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,15 +23,28 @@ from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
 
 
+def order(relay: Wiring, headers: Mapping[str, str], body: bytes) -> asyncio.Future[Delivered]:
+    """What `POST /tips` orders. Raises a `Refusal`, or the future does."""
+    relay.keys.check(headers, "tips", body)
+    return deliver(relay, decode(body), headers.get("idempotency-key"))
+
+
 async def post_tip(request: Request) -> Response:
-    """Keep a tip: 202 with its receipt, 200 for a repeat."""
-    relay = wiring(request)
+    """Keep a tip: 202 with its receipt, 200 for a repeat. Most come past this, through `protocol`."""
     body = await read_body(request, TIP_BODY_BYTES_MAX)
-    relay.keys.check(request.headers, "tips", body)
-    delivered = await deliver(relay, decode(body), request.headers.get("idempotency-key"))
-    if delivered.replayed:
-        return Json(answer(delivered), 200, {"Idempotent-Replayed": "true"})
-    return Json(answer(delivered), 202)
+    delivered = await order(wiring(request), request.headers, body)
+    return Response(answer_bytes(delivered), *status_of(delivered), media_type="application/json")
+
+
+def status_of(delivered: Delivered) -> tuple[int, dict[str, str]]:
+    if not delivered.replayed:
+        return 202, {}
+    metrics.REPLAYED.inc()
+    return 200, {"Idempotent-Replayed": "true"}
+
+
+def answer_bytes(delivered: Delivered) -> bytes:
+    return orjson.dumps(answer(delivered))
 
 
 async def post_batch(request: Request) -> Response:
@@ -41,9 +56,19 @@ async def post_batch(request: Request) -> Response:
     if not isinstance(items, list) or not 1 <= len(items) <= BATCH_TIPS_MAX:
         what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
         raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
-    # Started in order, and therefore kept in order; the store commits what comes together in one go.
-    results = await asyncio.gather(*(deliver(relay, item, None) for item in items), return_exceptions=True)
+    # Taken in order, and therefore kept in order; the store commits what comes together in one go.
+    taken = [attempt(relay, item) for item in items]
+    results = await asyncio.gather(*taken, return_exceptions=True)
     return Json([batch_result(result) for result in results])
+
+
+def attempt(relay: Wiring, item: Any) -> asyncio.Future[Delivered]:
+    try:
+        return deliver(relay, item, None)
+    except Refusal as refusal:
+        refused: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
+        refused.set_exception(refusal)
+        return refused
 
 
 def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
@@ -51,16 +76,13 @@ def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
         return problem_body(result)
     if isinstance(result, BaseException):
         raise result
-    return {"status_code": 200 if result.replayed else 202, "replayed": result.replayed, **answer(result)}
+    status, _ = status_of(result)
+    return {"status_code": status, "replayed": result.replayed, **answer(result)}
 
 
-async def deliver(relay: Wiring, item: Any, key: str | None) -> Delivered:
+def deliver(relay: Wiring, item: Any, key: str | None) -> asyncio.Future[Delivered]:
     settings = relay.settings
-    tip = read_tip(item, anonymous_name=settings.anonymous_name, ttl=settings.tip_ttl, key=key)
-    delivered = await relay.hub.deliver(tip)
-    if delivered.replayed:
-        metrics.REPLAYED.inc()
-    return delivered
+    return relay.hub.deliver(read_tip(item, anonymous_name=settings.anonymous_name, ttl=settings.tip_ttl, key=key))
 
 
 def answer(delivered: Delivered) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from relay.arrivals import Arrivals
 from relay.clock import Clock
 from relay.desk import Desk
 from relay.followers import Followers
@@ -29,6 +30,7 @@ class Wiring:
     vendor: Vendor
     hub: Hub
     desk: Desk
+    arrivals: Arrivals
     followers: Followers
     models: Models
     tickets: Tickets
@@ -58,6 +60,7 @@ def wire(
         vendor=vendor,
         hub=hub,
         desk=Desk(hub),
+        arrivals=Arrivals(hub),
         followers=followers,
         models=Models(hub, store, vendor, Vault(settings.encryption_keys), clock),
         tickets=Tickets(settings.secrets, clock),

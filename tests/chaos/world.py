@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay import messages
+from relay.arrivals import Arrivals
 from relay.clock import TickingClock
 from relay.desk import Desk
 from relay.errors import Refusal, StoreUnavailable
@@ -232,7 +233,7 @@ class World:
             )
 
         resumed = page.resume is not None
-        wire.room, wire.seat = await self.hub.arrive(
+        wire.room, wire.seat = await Arrivals(self.hub).arrive(
             MODEL,
             wire,
             journal=page.browser.journal,
