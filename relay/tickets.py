@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from itsdangerous import BadSignature, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_encode
+from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
 
 from relay.clock import Clock
 from relay.errors import TicketExpired, TicketRefused
@@ -47,67 +47,69 @@ class FeedTicket:
     audience: Audience
 
 
-class _Readable(URLSafeTimedSerializer):
-    """Never compressed, so that the shim can read the model's id."""
-
-    def dump_payload(self, obj: Any) -> bytes:
-        return base64_encode(orjson.dumps(obj))
-
-
 class Tickets:
     """Makes and reads tickets. `keys`: newest first; all of them are good for reading, the newest signs."""
 
     def __init__(self, keys: Sequence[str], clock: Clock) -> None:
         self._clock = clock
-        self._page, self._resume, self._feed = (
-            _serializer(keys, f"relay.{purpose}", clock) for purpose in ("page", "resume", "feed")
-        )
+        self._page, self._resume, self._feed = (_Signer(keys, purpose, clock) for purpose in ("page", "resume", "feed"))
 
     def page(self, model: str) -> tuple[str, float]:
         """A ticket for the model's page, and when it expires (seconds since 1970)."""
-        return _text(self._page.dumps({"m": model, "i": secrets.token_urlsafe(12)})), self._clock.now() + TICKET_SECONDS
+        return self._page.write({"m": model, "i": secrets.token_urlsafe(12)}), self._clock.now() + TICKET_SECONDS
 
     def resume(self, model: str, journal: str, page: str) -> str:
-        return _text(self._resume.dumps({"m": model, "j": journal, "p": page}))
+        return self._resume.write({"m": model, "j": journal, "p": page})
 
     def feed(self, model: str, audience: Audience) -> tuple[str, float]:
-        return _text(self._feed.dumps({"m": model, "a": audience.value})), self._clock.now() + FEED_TICKET_SECONDS
+        return self._feed.write({"m": model, "a": audience.value}), self._clock.now() + FEED_TICKET_SECONDS
 
     def read_page(self, ticket: str) -> PageTicket:
-        data = _read(self._page, ticket, TICKET_SECONDS)
+        data = self._page.read(ticket, TICKET_SECONDS)
         return PageTicket(data["m"], data["i"])
 
     def read_resume(self, ticket: str) -> Resume:
-        data = _read(self._resume, ticket, RESUME_SECONDS)
+        data = self._resume.read(ticket, RESUME_SECONDS)
         return Resume(data["m"], data["j"], data["p"])
 
     def read_feed(self, ticket: str) -> FeedTicket:
-        data = _read(self._feed, ticket, FEED_TICKET_SECONDS)
+        data = self._feed.read(ticket, FEED_TICKET_SECONDS)
         return FeedTicket(data["m"], Audience(data["a"]))
 
 
-def _serializer(keys: Sequence[str], salt: str, clock: Clock) -> _Readable:
-    class Signer(TimestampSigner):
-        def get_timestamp(self) -> int:
-            return int(clock.now())
+class _Signer(TimestampSigner):
+    """Signs and reads the tickets of one purpose. Kept: a restart reads thousands of them in a second."""
 
-    return _Readable(
-        list(reversed(keys)),  # itsdangerous wants the newest last
-        salt=salt,
-        signer=Signer,
-        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},  # its defaults are SHA-1
-    )
+    def __init__(self, keys: Sequence[str], purpose: str, clock: Clock) -> None:
+        # Newest last, as itsdangerous wants them. Its own defaults are SHA-1.
+        super().__init__(
+            list(reversed(keys)), salt=f"relay.{purpose}", key_derivation="hmac", digest_method=hashlib.sha256
+        )
+        self._clock = clock
+        self._derived: dict[bytes, bytes] = {}
 
+    def get_timestamp(self) -> int:
+        return int(self._clock.now())
 
-def _read(serializer: _Readable, ticket: str, age_seconds_max: int) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = serializer.loads(ticket, max_age=age_seconds_max)
-    except SignatureExpired:
-        raise TicketExpired(f"the ticket is older than {age_seconds_max} s: ask the platform for a new one") from None
-    except BadSignature:
-        raise TicketRefused("the ticket is not one of ours, or not for this: ask the platform for a new one") from None
-    return data
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        secret = self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)
+        if secret not in self._derived:
+            self._derived[secret] = super().derive_key(secret)
+        return self._derived[secret]
 
+    def write(self, data: dict[str, str]) -> str:
+        return self.sign(base64_encode(orjson.dumps(data))).decode()
 
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    def read(self, ticket: str, age_seconds_max: int) -> dict[str, Any]:
+        """Raises `TicketExpired`, `TicketRefused`."""
+        try:
+            data: dict[str, Any] = orjson.loads(base64_decode(self.unsign(ticket, max_age=age_seconds_max)))
+        except SignatureExpired:
+            raise TicketExpired(
+                f"the ticket is older than {age_seconds_max} s: ask the platform for a new one"
+            ) from None
+        except BadSignature:
+            raise TicketRefused(
+                "the ticket is not one of ours, or not for this: ask the platform for a new one"
+            ) from None
+        return data

@@ -1,4 +1,4 @@
-// The relay's shim: plays each tip at most once, and carries the vendor's words back.
+// The relay's shim: plays a tip at most once, carries the vendor's words back.
 (() => {
 	const { src, dataset } = document.currentScript;
 	if (window.relay?.shim) {
@@ -259,7 +259,7 @@
 		clearTimeout(my.timer);
 		my.socket?.close(1000);
 		my.next?.close(1000);
-		my.socket = my.next = null;
+		my.script = my.socket = my.next = null;
 		state(name);
 	};
 	const open = (free) => {

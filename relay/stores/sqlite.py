@@ -122,7 +122,9 @@ class SqliteStore:
         """This thread's reading connection. Readers never wait for the writer (WAL)."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5)
+            connection = sqlite3.connect(
+                f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5, isolation_level=None
+            )
             self._local.connection = connection
             self._connections.append(connection)
         return connection
@@ -142,13 +144,19 @@ class SqliteStore:
         return model_from_row(row) if row else None
 
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+        record = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
         tips = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
-        record = await self.model(model)
-        if record is None:
-            return None
-        return record, [
-            receipt_from_row(row) for row in self._look_up(lambda db: db.execute(tips, (model,)).fetchall())
-        ]
+
+        def query(db: sqlite3.Connection) -> tuple[ModelRecord, list[Receipt]] | None:
+            db.execute("BEGIN")  # one look at the file for both
+            try:
+                row = db.execute(record, (model,)).fetchone()
+                rows = db.execute(tips, (model,)).fetchall() if row else []
+            finally:
+                db.execute("END")
+            return (model_from_row(row), [receipt_from_row(row) for row in rows]) if row else None
+
+        return self._look_up(query)
 
     async def models(self) -> list[ModelRecord]:
         sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"

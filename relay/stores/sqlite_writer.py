@@ -28,6 +28,7 @@ from relay.errors import StoreUnavailable
 
 BATCH_JOBS_MAX = 512
 REOPEN_SECONDS = 0.05
+LOCKED_SECONDS = 0.01  # another relay is about to let go of the file: its pages are at our door
 # A checkpoint copies the WAL into the database. It is done between groups, when nobody waits, or when it is overdue.
 CHECKPOINT_JOBS = 2_000
 CHECKPOINT_JOBS_OVERDUE = 40_000
@@ -216,7 +217,7 @@ class Writer:
 
     def _reopen(self) -> Done:
         if self._tried is not None and self._tried.done():
-            time.sleep(REOPEN_SECONDS)
+            time.sleep(REOPEN_SECONDS if self._lock else LOCKED_SECONDS)
         db: sqlite3.Connection | None = None
         try:
             self._take_lock()

@@ -105,7 +105,7 @@ async def dismiss(wiring: Wiring) -> None:
 async def until_empty(count: Callable[[], int], deadline: float) -> None:
     """Until nobody is left, or the deadline (of the event loop's clock)."""
     while count() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # a drain may look up now and then
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.005)
 
 
 async def listen_on(host: str, port: int) -> socket.socket:

@@ -223,6 +223,22 @@ async def test_another_browser_takes_over_and_the_old_one_stays_away(show):
     assert 1 == old.sockets
 
 
+async def test_the_toy_of_a_superseded_page_rests(show):
+    """What its vendor's script still had in its queue ends there: one toy, one page."""
+    old = await show.tab()
+    for name in ("t1", "t2", "t3"):
+        await show.tip(name, amount=100)
+    await show.played("t1", "t2", "t3")
+    assert 1 == await old.do("lovense.getToys().length")
+    await show.tab(await show.browser())
+    await old.until_state("superseded")
+    await old.until("lovense.getToys().length === 0")
+    said = len(await old.heard("event"))
+    await show.tip("t4")
+    await show.played("t4")
+    assert said == len(await old.heard("event"))
+
+
 @pytest.mark.parametrize(
     ("word", "status", "calls"), [("replay", "played", ["t2", "t1"]), ("skip", "cancelled", ["t2"])]
 )
