@@ -59,18 +59,17 @@ def serve(host: str | None, port: int | None, store: str | None) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
 @click.option("--settings-delay", default=10.0, show_default=True, help="Seconds until edited settings take effect.")
 @click.option("--speed", default=1.0, show_default=True, help="How many times faster reactions run.")
-@click.option("--developer-token", help="The only developer token that getToken accepts (default: any).")
+@click.option("--developer-token", help="The only developer token that is accepted (default: any).")
+@click.option("--app-id", help="The only App Gallery application that is known (default: any).")
+@click.option("--app-secret", default="sandbox-app-secret", show_default=True, help="What auth codes are signed with.")
 @click.option("--listeners", type=click.Choice(["append", "replace"]), default="append", show_default=True)
-def sandbox(
-    host: str, port: int, settings_delay: float, speed: float, developer_token: str | None, listeners: str
-) -> None:
-    """Run a stand-in for the vendor: its token server, settings page and model.js."""
+def sandbox(host: str, port: int, **options: Any) -> None:
+    """Run a stand-in for the vendor: its token servers, account servers, settings page and model.js."""
     from relay.sandbox import create_app
     from relay.web.server import serve as run
 
     configure_logs("warning")
-    app = create_app(settings_delay=settings_delay, speed=speed, developer_token=developer_token, listeners=listeners)
-    run(app, [], host=host, port=port, says=lambda url: f"sandbox: {url}")
+    run(create_app(**options), [], host=host, port=port, says=lambda url: f"sandbox: {url}")
 
 
 @main.command()

@@ -92,7 +92,13 @@ def demo_server(listener: socket.socket, store: Path, settings_delay: float, spe
     url = url_of(listener)
     settings = make_settings(url, store)
     wiring = wire(settings)
-    sandbox = create_app(settings_delay=settings_delay, speed=speed, developer_token=settings.developer_token)
+    sandbox = create_app(
+        settings_delay=settings_delay,
+        speed=speed,
+        developer_token=settings.developer_token,
+        app_id=settings.app_id,
+        app_secret=settings.app_secret,
+    )
     platform = Platform(url, settings.api_keys[0].key, proxied=any(os.environ.get(name) for name in PROXIES))
     return DemoServer(Front(make_app(wiring), sandbox, make_pages(platform)), wiring, platform)
 
@@ -112,6 +118,8 @@ def make_settings(url: str, store: Path) -> Settings:
         drain_seconds=DRAIN_SECONDS,
         log_level="warning",
         developer_token=secrets.token_urlsafe(24),
+        app_id=secrets.token_hex(16),
+        app_secret=secrets.token_urlsafe(24),
         lovense_api_url=url,
         lovense_app_gallery_url=url,
     )

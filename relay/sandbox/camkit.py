@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from relay.sandbox.bodies import BodyRefused, read_body, sandbox_of
 from relay.sandbox.models import SandboxFull
 from relay.sandbox.script import STATIC, broken_js, for_script, model_js, unknown_js
+from relay.sandbox.weather import AFTER, BEFORE, REFUSALS, answered, fail
 
 BODY_BYTES_MAX = 64 * 1024
 NAME_CHARACTERS_MAX = 512
@@ -42,14 +43,23 @@ async def get_token(request: Request) -> Response:
         if not given or (expected is not None and not hmac.compare_digest(given.encode(), expected.encode())):
             raise Refused(401, "dToken is missing or not this developer's")
         model_id, name = _read_info(form.get("mInfo", ""))
+        tally = sandbox.accounts.calls.count(sandbox.accounts.calls.get_token, model_id)
+        how = sandbox.weather.next("get_token")
+        if how in BEFORE:
+            return await fail(request, how, sandbox.weather)
+        if how in REFUSALS:
+            raise Refused(REFUSALS[how], "as its switch says")
         model = sandbox.register(model_id, name)
+        tally.granted += 1
     except Refused as no:
         message = f"{MESSAGES[no.code]}: {no}"
-        return _json({"result": False, "message": message, "code": no.code, "data": None})
+        return answered({"result": False, "message": message, "code": no.code, "data": None}, sandbox.weather.now)
     except SandboxFull:
         return _json({"result": False, "message": "Other errors: too many live models", "code": 505, "data": None})
+    if how in AFTER:
+        return await fail(request, how, sandbox.weather)
     data = {"mId": model_id, "mToken": model.token}
-    return _json({"result": True, "message": "SuccessFully", "code": 200, "data": data})
+    return answered({"result": True, "message": "SuccessFully", "code": 200, "data": data}, sandbox.weather.now)
 
 
 async def setting(request: Request) -> Response:

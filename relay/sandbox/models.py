@@ -12,9 +12,11 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from relay.sandbox import tokens
+from relay.sandbox.accounts import Accounts
 from relay.sandbox.ledger import Ledger
 from relay.sandbox.rules import DEFAULTS, Rules, warnings
 from relay.sandbox.switches import Switches
+from relay.sandbox.weather import Sky
 
 MODELS_MAX = 1000
 PAGES_MAX = 2000  # sockets, over all models
@@ -131,6 +133,8 @@ class Sandbox:
     speed: float  # 10 makes ten seconds of reaction last one
     developer_token: str | None  # None takes any
     switches: Switches  # what a new model starts with
+    accounts: Accounts
+    weather: Sky
     ledger: Ledger = field(default_factory=Ledger)
     models_max: int = MODELS_MAX
     _models: OrderedDict[str, Model] = field(default_factory=OrderedDict)

@@ -29,7 +29,7 @@ class Switches(Struct, frozen=True, rename={"global_name": "global"}):
     get_toys: str = "array"  # the shape that getToys() returns
 
 
-CHOICES = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "listeners": ("append", "replace"),
     "receive_tip": ("ok", "throws", "rejects", "missing"),
     "global": ("lovense", "Lovense"),
@@ -47,30 +47,50 @@ class SwitchesRefused(ValueError):
         self.errors = errors
 
 
+Kind = tuple[tuple[str, ...], Callable[[str, Any], bool], Callable[[str], str]]  # names, what fits, what must be
+
+
 def read_switches(body: object, before: Switches) -> Switches:
     """The switches as ordered; those that the order does not name stay as they were."""
+    order = check_switches(body, _KINDS)
+    return replace(before, **{"global_name" if name == "global" else name: value for name, value in order.items()})
+
+
+def check_switches(body: object, kinds: tuple[Kind, ...]) -> dict[str, Any]:
+    """The order itself, when every switch in it exists and can be set so; raises SwitchesRefused."""
     if not isinstance(body, dict):
         raise SwitchesRefused({"body": "must be a JSON object of switches"})
-    errors = {str(name): words for name, value in body.items() if (words := _fault(name, value))}
+    errors = {str(name): words for name, value in body.items() if (words := _fault(name, value, kinds))}
     if errors:
         raise SwitchesRefused(errors)
-    return replace(before, **{"global_name" if name == "global" else name: value for name, value in body.items()})
+    return body
 
 
-def _fault(name: object, value: Any) -> str | None:
-    for names, fits, words in _KINDS:
+def choices(table: dict[str, tuple[Any, ...]]) -> Kind:
+    """Switches that have a few positions each."""
+
+    def words(name: str) -> str:
+        return "must be " + " or ".join(map(str, table[name]))
+
+    return tuple(table), lambda name, value: type(value) in map(type, table[name]) and value in table[name], words
+
+
+def numbers(names: tuple[str, ...], low: float, high: float, unit: str) -> Kind:
+    def fits(_: str, value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+    return names, fits, lambda _: f"must be {unit} from {low:g} to {high:g}"
+
+
+def flags(names: tuple[str, ...]) -> Kind:
+    return names, lambda _, value: isinstance(value, bool), lambda _: "must be true or false"
+
+
+def _fault(name: object, value: Any, kinds: tuple[Kind, ...]) -> str | None:
+    for names, fits, words in kinds:
         if name in names:
             return None if fits(str(name), value) else words(str(name)) + f", not {str(value)[:40]!r}"
-    return f"is not a switch: use {', '.join(sorted((*CHOICES, *DELAYS, *FLAGS)))}"
+    return f"is not a switch: use {', '.join(sorted(one for names, _, _ in kinds for one in names))}"
 
 
-def _is_delay(_: str, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= DELAY_SECONDS_MAX
-
-
-Kind = tuple[tuple[str, ...], Callable[[str, Any], bool], Callable[[str], str]]
-_KINDS: tuple[Kind, ...] = (
-    (tuple(CHOICES), lambda name, value: value in CHOICES[name], lambda name: "must be " + " or ".join(CHOICES[name])),
-    (DELAYS, _is_delay, lambda _: f"must be seconds from 0 to {DELAY_SECONDS_MAX:g}"),
-    (FLAGS, lambda _, value: isinstance(value, bool), lambda _: "must be true or false"),
-)
+_KINDS: tuple[Kind, ...] = (choices(CHOICES), numbers(DELAYS, 0, DELAY_SECONDS_MAX, "seconds"), flags(FLAGS))

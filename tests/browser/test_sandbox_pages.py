@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sandbox_kit import signature
 from sandbox_stage import open_stage
+
+from relay.sandbox.app import APP_SECRET
 
 pytestmark = pytest.mark.browser
 
@@ -131,3 +134,40 @@ async def open_settings(stage, model):
     await page.goto(f"http://127.0.0.1:{stage.port}/api/cam/model/v2/setting?mToken={model.token}")
     await page.get_by_role("button", name="Remove level 1").wait_for()
     return page
+
+
+async def test_a_person_authorizes_and_takes_it_back(stage):
+    """A code to copy, good for three minutes; the person is listed; her name stays a text."""
+    context = await stage.browser.new_context()
+    page = await context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(f"http://127.0.0.1:{stage.port}/sandbox/accounts")
+    await page.get_by_role("textbox", name="Name").fill("Jo <b>")
+    await page.get_by_role("button", name="Get a code").click()
+    await page.get_by_text("For Jo <b>. Good once, for 180 s.").wait_for()
+    code = await page.locator("#code").text_content()
+    stage.app.state.sandbox.accounts.exchange(code, signature(code, APP_SECRET))
+    await page.get_by_text("Linked · 0 refreshes").wait_for()
+    await page.get_by_role("button", name="Cancel authorization").click()
+    await page.get_by_text("Authorization cancelled").wait_for()
+    await page.locator("summary").click()
+    await page.get_by_label("Code exchange").select_option("timeout_after")
+    await page.get_by_text("Switched.").wait_for()
+    assert "timeout_after" == stage.app.state.sandbox.weather.now.exchange
+    assert [] == errors
+    await context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_the_accounts_page_fits_its_window(stage, width):
+    """Nothing has to be scrolled sideways, with an account listed and the switches open."""
+    stage.app.state.sandbox.accounts.authorize("x" * 200, "authUser")
+    context = await stage.browser.new_context(viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    await page.goto(f"http://127.0.0.1:{stage.port}/sandbox/accounts")
+    await page.get_by_role("button", name="Get a code").click()
+    await page.get_by_text("Good once").wait_for()
+    await page.locator("summary").click()
+    assert width >= await page.evaluate("document.documentElement.scrollWidth")
+    await context.close()

@@ -1,4 +1,4 @@
-// The switches on the settings page: one control for each, which tells the sandbox as soon as it is changed.
+// The switches on the sandbox's pages: one control for each, which tells the sandbox as soon as it is changed.
 
 const CONTROLS = [
   ["listeners", "A second listener", ["append", "replace"]],
@@ -19,8 +19,9 @@ const CONTROLS = [
  * @param {HTMLElement} said
  * @param {Record<string, any>} switches
  * @param {{call: Function, make: Function, toggle: Function}} tools
+ * @param {(string | string[])[][]} controls
  */
-export function weather(place, said, switches, { call, make, toggle }) {
+export function weather(place, said, switches, { call, make, toggle }, controls = CONTROLS) {
   /** @param {string} name @param {unknown} value */
   const set = async (name, value) => {
     const answer = await call("PUT", "/switches", { [name]: value });
@@ -33,11 +34,11 @@ export function weather(place, said, switches, { call, make, toggle }) {
     if (kind === "flag") return toggle({ label, checked: value, onchange: (on) => set(name, on) });
     const input =
       kind === "number"
-        ? make("input", { type: "number", min: 0, max: 60, step: 0.5, value })
+        ? make("input", { type: "number", min: 0, max: 60, step: 0.1, value })
         : make("select", {}, ...kind.map((choice) => new Option(choice, choice, false, choice === value)));
     input.addEventListener("change", () => set(name, kind === "number" ? Number(input.value) : input.value));
     return make("label", { className: "field" }, label, input);
   }
 
-  place.replaceChildren(...CONTROLS.map(([name, label, kind]) => control(name, label, kind)));
+  place.replaceChildren(...controls.map(([name, label, kind]) => control(name, label, kind)));
 }
