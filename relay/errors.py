@@ -131,6 +131,34 @@ class VendorUnavailable(Refusal):
     code = "vendor_unavailable"
 
 
+class VendorUntouched(VendorUnavailable):
+    """The vendor's server was not reached, or turned us away: it did nothing."""
+
+
+class UnknownAccount(Refusal):
+    """No such linked account."""
+
+    code = "unknown_account"
+
+
+class AuthCodeUsed(Refusal):
+    """The auth code came before: it is good for one use."""
+
+    code = "auth_code_used"
+
+
+class NoAccounts(Refusal):
+    """This relay links no accounts."""
+
+    code = "no_accounts"
+
+
+class NoVendorToken(Refusal):
+    """The model has no vendor token yet."""
+
+    code = "no_vendor_token"
+
+
 class BadSettings(Exception):
     """One or more settings are missing or wrong; `problems` names each variable."""
 

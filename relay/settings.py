@@ -216,6 +216,11 @@ class Settings:
     def vendor_configured(self) -> bool:
         return bool(self.developer_token or self.app_id or self.app_secret)
 
+    @property
+    def links_accounts(self) -> bool:
+        """Whether the vendor's users can link their accounts: the call needs all three."""
+        return bool(self.developer_token and self.app_id and self.app_secret)
+
 
 SECRET_VARIABLES = frozenset(
     {
@@ -248,6 +253,11 @@ def require_production(settings: Settings) -> None:
         )
         if not value
     ]
+    if (settings.app_id or settings.app_secret) and not settings.links_accounts:
+        needed = ("LOVENSE_DEVELOPER_TOKEN", "LOVENSE_APP_ID", "LOVENSE_APP_SECRET")
+        values = (settings.developer_token, settings.app_id, settings.app_secret)
+        missing = " and ".join(one for one, value in zip(needed, values, strict=True) if not value)
+        problems.append(f"{missing} is not set: linked accounts need all three; without them set no LOVENSE_APP_ID")
     if settings.vendor_configured and not settings.encryption_keys:
         problems.append(
             "RELAY_ENCRYPTION_KEYS is not set: vendor tokens are only kept encrypted; 'relay keys' makes one"

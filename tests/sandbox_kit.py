@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 from relay.clock import Clock
 from relay.sandbox import create_app
+from relay.web.server import listen_on
 
 GET_TOKEN = "/api/cam/model/getToken"
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=UTF-8"}
@@ -138,7 +139,7 @@ async def gallery(clock: Clock | None = None, **options: Any) -> AsyncIterator[G
     known = {"developer_token": DEVELOPER["developerToken"], "app_id": APP_ID, "app_secret": APP_SECRET}
     app = create_app(**(known | {"now": (clock or Clock()).now} | options))
     server = _Server(app)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with await listen_on("127.0.0.1", 0) as listener:
         serves = asyncio.create_task(server._serve([listener]))  # without uvicorn's signal handlers
         try:
             async with asyncio.timeout(10):

@@ -21,6 +21,7 @@ VOCABULARY = {
     "relay.events",
     "relay.evidence",
     "relay.feeds",
+    "relay.grants",
     "relay.lines",
     "relay.menus",
     "relay.messages",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from relay.events import Event
+from relay.grants import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,28 @@ class Reading:
     anomalies: tuple[str, ...] = ()
 
 
+class AccountServer(Protocol):
+    """What the relay asks of a vendor whose users link their accounts. Each call asks once, whatever happens.
+
+    Raises `VendorRefused` (an answer that says no), `VendorUntouched` (the vendor cannot have acted), or else
+    `VendorUnavailable`: nobody can tell whether it has.
+    """
+
+    async def exchange(self, code: str) -> Grant:
+        """The user's first pair of tokens, and her id, for an auth code."""
+
+    async def refresh(self, token: str) -> Grant:
+        """The next pair for a refresh token. Both tokens of the pair before are dead from then on."""
+
+    async def user_name(self, token: str) -> str | None:
+        """The name the user agreed to show; None where she did not."""
+
+
 class Vendor(Protocol):
     """What the relay asks of a vendor."""
 
     kit: str  # the name the shim knows the vendor's browser script by
+    accounts: AccountServer | None  # None where the vendor links none, or is not configured for it
 
     def read(self, raw: Any) -> Reading:
         """The vendor's own words as an event. Never raises: `Unknown` at worst."""

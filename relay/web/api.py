@@ -116,6 +116,13 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ),
     ("post", "/models/{model}/ticket", "A ticket for the model's page", (201, 401, 403, 404, 503), None),
     (
+        "get",
+        "/models/{model}/settings-page",
+        "The vendor's settings page, for the model's eyes",
+        (200, 401, 403, 404, 409, 503),
+        None,
+    ),
+    (
         "post",
         "/models/{model}/feed-ticket",
         "A ticket for a reader of the feed",
@@ -124,6 +131,20 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ),
     ("get", "/feed", FEED, (200, 400, 401, 403, 503), None),
     ("get", "/feed/{model}", FEED, (200, 400, 401, 403, 404, 503), None),
+    (
+        "post",
+        "/accounts",
+        "Link a vendor account with an auth code, once",
+        (201, 400, 401, 403, 404, 409, 501, 502, 503),
+        {
+            "type": "object",
+            "required": ["authCode"],
+            "properties": {"authCode": {"type": "string"}, "model": {"type": "string"}},
+        },
+    ),
+    ("get", "/accounts", "Every linked account, or the one of a model", (200, 401, 403, 503), None),
+    ("get", "/accounts/{userId}", "How a linked account stands", (200, 401, 403, 404, 503), None),
+    ("delete", "/accounts/{userId}", "Forget an account and its tokens", (204, 401, 403, 404, 503), None),
     ("get", "/healthz", "The process answers", (200,), None),
     ("get", "/readyz", "Tips can be taken", (200, 503), None),
     ("get", "/metrics", "Prometheus metrics", (200,), None),
@@ -147,6 +168,7 @@ PARAMETERS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
         "limit": ("query", "at most so many, 1 to 1000; 100 by default"),
     },
     ("put", "/models/{model}"): {"renew": ("query", "true: ask the vendor for a new token")},
+    ("get", "/accounts"): {"model": ("query", "only the account that was linked with this model last")},
     ("get", "/feed"): FEED_PARAMETERS,
     ("get", "/feed/{model}"): {"ticket": ("query", "a feed ticket, instead of an API key")} | FEED_PARAMETERS,
 }
@@ -197,7 +219,7 @@ def openapi() -> dict[str, Any]:
 
 def response(status: int, result: str | None = None) -> dict[str, Any]:
     if status < 400:
-        done: dict[str, Any] = {"description": {200: "OK", 201: "Made", 202: "Kept"}[status]}
+        done: dict[str, Any] = {"description": {200: "OK", 201: "Made", 202: "Kept", 204: "Gone"}[status]}
         if result is not None:
             done["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{result}"}}}
         return done

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from relay.errors import BadSettings, Refusal, StoreUnavailable
-from relay.web import api, feed, health, models, shim, tips
+from relay.web import accounts, api, feed, health, models, shim, tips
 from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
 from relay.web.wiring import Wiring
 
@@ -34,6 +34,7 @@ def make_app(wiring: Wiring) -> Starlette:
         routes=[
             *tips.routes,
             *models.routes,
+            *accounts.routes,
             *feed.routes,
             *health.routes,
             *shim.routes,
@@ -62,6 +63,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         asyncio.create_task(wiring.pages.beat(loop.time, wiring.clock.now)),
         asyncio.create_task(wiring.followers.beat()),
         asyncio.create_task(sweep(wiring)),
+        asyncio.create_task(wiring.accounts.run()),
     ]
     try:
         yield
@@ -69,6 +71,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await wiring.accounts.close()
         await wiring.vendor.close()
         await wiring.store.close()
 

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.clock import iso
-from relay.errors import Invalid
+from relay.errors import Invalid, NoVendorToken
 from relay.feeds import Audience
+from relay.grants import standing_as_json
 from relay.rooms import Room
 from relay.settings import TIP_BODY_BYTES_MAX
 from relay.stores import ModelRecord
@@ -72,7 +73,10 @@ def summary(record: ModelRecord, room: Room | None) -> dict[str, Any]:
 async def get_model(request: Request) -> Response:
     relay = wiring(request)
     relay.keys.check(request.headers, "models")
-    return Json(room_as_json(await relay.hub.room(request.path_params["model"])))
+    room = await relay.hub.room(request.path_params["model"])
+    account = await relay.accounts.of_model(room.id)
+    standing = None if account is None else standing_as_json(account, relay.clock.now())
+    return Json(room_as_json(room) | {"account": standing})
 
 
 async def put_hold(request: Request) -> Response:
@@ -124,6 +128,19 @@ async def post_ticket(request: Request) -> Response:
     )
 
 
+async def get_settings_page(request: Request) -> Response:
+    """The vendor's settings page, for an iframe or a window in front of the model and nobody else."""
+    relay = wiring(request)
+    relay.keys.check(request.headers, "models")
+    record = await relay.models.record(request.path_params["model"])
+    url = relay.models.settings_url(record)
+    if url is None:
+        raise NoVendorToken(
+            f"model '{record.id}' has no vendor token: set LOVENSE_DEVELOPER_TOKEN, then PUT /models/{record.id}"
+        )
+    return Json({"model": record.id, "settings_url": url})
+
+
 async def post_feed_ticket(request: Request) -> Response:
     """A reader's right to one model's feed, as `viewer` or `chat`."""
     relay = wiring(request)
@@ -146,5 +163,6 @@ routes = [
     Route("/models/{model}/hold", delete_hold, methods=["DELETE"]),
     Route("/models/{model}/stop", post_stop, methods=["POST"]),
     Route("/models/{model}/ticket", post_ticket, methods=["POST"]),
+    Route("/models/{model}/settings-page", get_settings_page, methods=["GET"]),
     Route("/models/{model}/feed-ticket", post_feed_ticket, methods=["POST"]),
 ]

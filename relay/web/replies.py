@@ -25,10 +25,13 @@ STATUSES = {
     "forbidden": 403,
     "unknown_model": 404,
     "unknown_tip": 404,
+    "unknown_account": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "already_sent": 409,
     "not_uncertain": 409,
+    "auth_code_used": 409,
+    "no_vendor_token": 409,
     "too_large": 413,
     "id_reused": 422,
     "line_full": 429,
@@ -36,6 +39,7 @@ STATUSES = {
     "store_unavailable": 503,
     "vendor_unavailable": 503,
     "misconfigured": 500,
+    "no_accounts": 501,
 }
 
 

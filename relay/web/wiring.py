@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from relay.accounts import Accounts
 from relay.arrivals import Arrivals
 from relay.clock import Clock
 from relay.desk import Desk
@@ -33,6 +34,7 @@ class Wiring:
     arrivals: Arrivals
     followers: Followers
     models: Models
+    accounts: Accounts
     tickets: Tickets
     keys: Keys
     pages: Pages
@@ -49,7 +51,8 @@ def wire(
     """A relay, ready to be served; tests hand in parts of their own."""
     clock = clock or Clock()
     store = store or make_store(settings.store)
-    vendor = vendor or Lovense(settings)
+    vendor = vendor or Lovense(settings, clock)
+    vault = Vault(settings.encryption_keys)
     hub = Hub(store, vendor, settings, clock)
     followers = Followers(store, clock)
     store.follow(followers.publish)
@@ -62,7 +65,8 @@ def wire(
         desk=Desk(hub),
         arrivals=Arrivals(hub),
         followers=followers,
-        models=Models(hub, store, vendor, Vault(settings.encryption_keys), clock),
+        models=Models(hub, store, vendor, vault, clock),
+        accounts=Accounts(store, vendor.accounts, vault, clock),
         tickets=Tickets(settings.secrets, clock),
         keys=Keys(settings.api_keys),
         pages=Pages(settings.heartbeat),

@@ -1,24 +1,31 @@
-"""Lovense: Cam Kit for Web (its script's words in `wire`, its servers in `client`)."""
+"""Lovense: Cam Kit for Web (its script's words in `wire`, its server in `client`) and App Gallery (`app_gallery`)."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
 
+from relay.clock import Clock
 from relay.settings import Settings
-from relay.vendors import Reading
+from relay.vendors import AccountServer, Reading
+from relay.vendors.lovense.app_gallery import AppGalleryClient
+from relay.vendors.lovense.calls import TIMEOUT_SECONDS
 from relay.vendors.lovense.client import CamKitClient
 from relay.vendors.lovense.wire import read
 
 
 class Lovense:
-    """Keeps the `Vendor` contract over the wire table and the HTTP client."""
+    """Keeps the `Vendor` contract over the wire table and the HTTP clients. `timeout`: seconds for a call's steps."""
 
     kit = "camkit"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._base = settings.lovense_api_url
-        self._client = CamKitClient(settings) if settings.developer_token else None
+        self._client = CamKitClient(settings, timeout=timeout) if settings.developer_token else None
+        self._gallery = None
+        if settings.links_accounts:
+            self._gallery = AppGalleryClient(settings, clock or Clock(), timeout=timeout)
+        self.accounts: AccountServer | None = self._gallery
 
     def read(self, raw: Any) -> Reading:
         return read(raw)
@@ -33,5 +40,6 @@ class Lovense:
         return None if self._client is None else await self._client.get_token(model, name)
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
+        for client in (self._client, self._gallery):
+            if client is not None:
+                await client.close()
