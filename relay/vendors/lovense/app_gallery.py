@@ -155,17 +155,18 @@ def text(value: Any) -> str | None:
 def read_deadline(value: Any, now: float) -> float | None:
     """A deadline in seconds since 1970, or None where none can be told (row 7): the same two fields of one sample hold
     milliseconds since 1970 and seconds from now."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        value = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(value):
         return None
     if value >= 1e12:
         at = value / 1000
     elif value >= 1e9:
-        at = float(value)
+        at = value
     else:
         at = now + min(value, RELATIVE_SECONDS_MAX)
     return at if now < at < now + AHEAD_SECONDS_MAX else None

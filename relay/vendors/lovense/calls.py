@@ -107,7 +107,7 @@ class Caller:
 
 def retry_after(header: str) -> float:
     """Seconds; the header may also hold a date, which nobody has seen this vendor send."""
-    return min(float(header), RETRY_SECONDS_MAX) if header.isdecimal() and int(header) else RETRY_SECONDS
+    return min(float(header), RETRY_SECONDS_MAX) if header.isdecimal() and float(header) else RETRY_SECONDS
 
 
 def opened(content: bytes) -> Any:
@@ -125,7 +125,7 @@ def opened(content: bytes) -> Any:
 
 def number_of(code: Any) -> int | None:
     """A `code` as a number, however it is spelled; None where it is none."""
-    if isinstance(code, str) and code.strip().lstrip("-").isdecimal() and len(code) <= 12:
+    if isinstance(code, str) and len(code) <= 12 and code.strip().removeprefix("-").isdecimal():
         return int(code)
     if isinstance(code, float) and code.is_integer():
         return int(code)
