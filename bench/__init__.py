@@ -1,0 +1,1 @@
+"""Measures the relay beside what a platform would build or pick instead: `scripts/bench --help`."""

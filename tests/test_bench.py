@@ -1,0 +1,84 @@
+"""The bench counts right: small crowds, short loops; its figures are nobody's here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import fanout, tips
+from bench.contenders import TABLE, WS_FEED, Contender
+from bench.stages import play
+from bench.table import Column, Results, Times, table, verdicts
+
+SHORT = {"shrink": 0.03, "seconds": 0.3}
+
+
+@pytest.fixture(autouse=True)
+def compiler(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load is written in C, and what it becomes is not kept."""
+    if shutil.which("cc") is None and not os.environ.get("CI"):
+        pytest.skip("no C compiler")
+    monkeypatch.setenv("BENCH_PLACE", str(tmp_path_factory.getbasetemp() / "bench"))
+
+
+def liar(lie: str) -> Contender:
+    def command(port: int, _folder: Path) -> list[str]:
+        app = ["bench_liar:app", "--app-dir", str(Path(__file__).parent), "--log-level", "warning"]
+        return [sys.executable, "-m", "uvicorn", *app, "--port", str(port)]
+
+    return Contender("liar", command, speaks={"ws": WS_FEED}, environment=lambda: {"LIE": lie})
+
+
+def test_an_honest_server_is_believed():
+    """Every reader gets every message once: the figure counts, without a note."""
+    (run,) = play(liar(""), "ws", fanout.MEASURES[:1], **SHORT)
+    assert [] == run["notes"]
+    assert run["value"] > 0
+
+
+@pytest.mark.parametrize("lie", ["lost", "doubled"])
+def test_a_lost_or_doubled_message_fails_its_run(lie: str):
+    """No figure without every message to every reader, once."""
+    (run,) = play(liar(lie), "ws", fanout.MEASURES[:1], **SHORT)
+    assert run["value"] is None
+    assert lie in run["notes"][0]
+
+
+@pytest.mark.parametrize("part", list(fanout.PARTS))
+def test_the_relay_s_feed_can_be_measured(part: str):
+    """A tip becomes one entry for every reader, over both transports."""
+    runs = list(play(TABLE["relay"], part, fanout.MEASURES[:1], **SHORT))
+    assert [("rate", [])] == [(run["column"], run["notes"]) for run in runs]
+    assert runs[0]["value"] > 0
+
+
+def test_the_relay_s_tips_can_be_measured():
+    """Tips arrive on the page of their model, and the receipt says played."""
+    measures = [one for one in tips.MEASURES if one.name == "slow"]
+    runs = list(play(TABLE["relay"], tips.PART, measures, **SHORT))
+    assert ["slow_p50", "slow_p99", "slow_played_p50", "slow_played_p99"] == [run["column"] for run in runs]
+    assert all(run["value"] > 0 for run in runs), runs
+
+
+def test_a_ratio_says_how_many_times_better_the_relay_is():
+    """Medians of the runs; where less is better, the ratio is turned round; what failed is marked."""
+    more, less = Column("rate", "messages/s", "more"), Column("kib", "KiB", "less")
+    figures = {"relay": ([300, 100, 200], [4]), "rival": ([100, None], [8])}
+    runs = [
+        {"contender": name, "part": "ws", "column": column.name, "value": value}
+        for name, both in figures.items()
+        for column, values in zip((more, less), both, strict=True)
+        for value in values
+    ]
+    results = Results("ws", runs)
+    assert (
+        "| rival | 100 (2.00x) ! | 8.00 (2.00x) |"
+        == table(results, [more, less], ["relay", "rival"], {}).splitlines()[-1]
+    )
+    assert ["MISSED messages/s: at least 3x rival, is 2.00x", "holds  KiB: at least 2x rival, is 2.00x"] == verdicts(
+        results, [more, less], [Times("rate", "rival", 3), Times("kib", "rival", 2)]
+    )
