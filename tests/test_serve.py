@@ -32,8 +32,8 @@ from kit import (
 )
 
 from relay.cli import main
+from relay.stores import sqlite_writer
 from relay.stores.sqlite import SqliteStore
-from relay.web import app as app_module
 
 COMMAND = str(Path(sys.executable).with_name("relay"))
 
@@ -492,7 +492,7 @@ async def test_a_read_only_database_is_said_and_survived(started, relay_process,
 @pytest.fixture
 async def served_from(monkeypatch, tmp_path):
     """A relay in this process on a given file, which does not wait for the file to come."""
-    monkeypatch.setattr(app_module, "TAKEOVER_SECONDS", 0)
+    monkeypatch.setattr(sqlite_writer, "OPENING_SECONDS", 0)
     async with AsyncExitStack() as stack:
         yield lambda path: stack.enter_async_context(serving(store=SqliteStore(str(path))))
 

@@ -8,7 +8,7 @@ from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Draft
-from relay.stores import Change, Document, ModelRecord, make_store
+from relay.stores import Change, Document, ModelRecord, make_store, sqlite_writer
 from relay.stores.memory import MemoryStore
 from relay.stores.sqlite import SqliteStore
 from relay.tips import Status, accept, move
@@ -310,8 +310,34 @@ async def test_a_kept_change_is_on_the_disk(disk, tmp_path):
     assert ["wal", 2] == pragmas
 
 
-async def test_a_second_relay_waits_for_the_file(disk, tmp_path):
-    """It opens, is not healthy, keeps nothing, and takes over when the first lets go."""
+async def test_whoever_comes_while_another_relay_lets_go_waits(disk, tmp_path):
+    """At a takeover nobody is refused: writes and reads are done once the file is there."""
+    await keep(disk, "t1")
+    second = SqliteStore(str(tmp_path / "relay.db"))
+    await second.open()
+    waiting = [asyncio.ensure_future(one) for one in (second.keep(Change(model=COCO)), second.receipt("t1"))]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(waiting[1]), 0.05)
+    await disk.close()
+    _, receipt = await asyncio.gather(*waiting)
+    assert ("t1", COCO) == (receipt.tip.id, await second.model("coco"))
+    await second.close()
+
+
+async def test_closing_does_not_wait_for_a_file_that_never_comes(disk, tmp_path):
+    """Who waited is refused, and the end is at once."""
+    second = SqliteStore(str(tmp_path / "relay.db"))
+    await second.open()
+    waiting = second.keep(Change(model=COCO))
+    async with asyncio.timeout(1):
+        await second.close()
+    with pytest.raises(StoreUnavailable):
+        await waiting
+
+
+async def test_a_second_relay_waits_for_the_file(disk, tmp_path, monkeypatch):
+    """It opens, is not healthy, keeps nothing once its patience is over, and takes over when the first lets go."""
+    monkeypatch.setattr(sqlite_writer, "OPENING_SECONDS", 0.0)
     second = SqliteStore(str(tmp_path / "relay.db"))
     await second.open()
     assert (False, True) == (second.healthy, "another relay" in second.trouble)

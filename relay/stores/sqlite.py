@@ -110,11 +110,13 @@ class SqliteStore:
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Read on a thread of its own: for what may be long."""
+        await self._writer.settled()
         with self._reading():
             return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader()))
 
-    def _look_up(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    async def _look_up(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Read a few rows by their key, at once: a thread would cost several times what the rows do."""
+        await self._writer.settled()
         with self._reading():
             return query(self._reader())
 
@@ -140,7 +142,7 @@ class SqliteStore:
 
     async def model(self, model: str) -> ModelRecord | None:
         sql = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
-        row = self._look_up(lambda db: db.execute(sql, (model,)).fetchone())
+        row = await self._look_up(lambda db: db.execute(sql, (model,)).fetchone())
         return model_from_row(row) if row else None
 
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
@@ -156,7 +158,7 @@ class SqliteStore:
                 db.execute("END")
             return (model_from_row(row), [receipt_from_row(row) for row in rows]) if row else None
 
-        return self._look_up(query)
+        return await self._look_up(query)
 
     async def models(self) -> list[ModelRecord]:
         sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"
@@ -164,7 +166,7 @@ class SqliteStore:
 
     async def document(self, kind: str, id: str) -> Document | None:
         sql = "SELECT body FROM documents WHERE kind = ? AND id = ?"
-        row = self._look_up(lambda db: db.execute(sql, (kind, id)).fetchone())
+        row = await self._look_up(lambda db: db.execute(sql, (kind, id)).fetchone())
         return Document(kind, id, orjson.loads(row[0])) if row else None
 
     async def documents(self, kind: str) -> list[Document]:
@@ -173,7 +175,7 @@ class SqliteStore:
         return [Document(kind, id, orjson.loads(body)) for id, body in rows]
 
     async def receipt(self, tip: str) -> Receipt | None:
-        return self._look_up(lambda db: find_receipt(db, tip))
+        return await self._look_up(lambda db: find_receipt(db, tip))
 
     async def receipts(
         self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100

@@ -29,6 +29,7 @@ from relay.errors import StoreUnavailable
 BATCH_JOBS_MAX = 512
 REOPEN_SECONDS = 0.05
 LOCKED_SECONDS = 0.01  # another relay is about to let go of the file: its pages are at our door
+OPENING_SECONDS = 2.0  # for that other relay to let go: whoever comes meanwhile waits, and is not refused
 # A checkpoint copies the WAL into the database. It is done between groups, when nobody waits, or when it is overdue.
 CHECKPOINT_JOBS = 2_000
 CHECKPOINT_JOBS_OVERDUE = 40_000
@@ -53,6 +54,8 @@ class Writer:
         self._busy = True  # the thread has the connection
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tried: asyncio.Future[None] | None = None  # once the file was opened, or could not be
+        self._settled: asyncio.Future[None] | None = None  # once it was opened, or could not be for OPENING_SECONDS
+        self._patience = 0.0
         self._closed: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[Callable[[], Done] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -65,10 +68,16 @@ class Writer:
     async def open(self) -> None:
         """Start, and wait for the first try to open the file; a failed one is repeated in the background."""
         self._loop = asyncio.get_running_loop()
-        self._tried = self._loop.create_future()
+        self._tried, self._settled = self._loop.create_future(), self._loop.create_future()
+        self._patience = self._loop.time() + OPENING_SECONDS
         self._thread.start()
         self._tasks.put(self._reopen)
         await self._tried
+
+    async def settled(self) -> None:
+        """Once the file is open, or has had its time."""
+        if self._settled is not None and not self._settled.done():
+            await asyncio.shield(self._settled)
 
     def submit(self, work: Work, *, aside: bool = False) -> asyncio.Future[Any]:
         """Do this in the next group; `aside`: between two groups, because it takes long."""
@@ -122,10 +131,18 @@ class Writer:
 
     def _back(self, done: Done) -> None:
         """The thread is done with the connection."""
+        assert self._loop is not None
         assert self._tried is not None
+        assert self._settled is not None
         self._resolve(done)
         if not self._tried.done():
             self._tried.set_result(None)
+        if self._db is None and not self.closing and self._loop.time() < self._patience:
+            self._tasks.put(self._reopen)
+            return
+        if not self._settled.done():
+            self._patience = 0.0
+            self._settled.set_result(None)
         if self._db is not None:
             self._busy = False
             if self._unchecked >= CHECKPOINT_JOBS_OVERDUE:

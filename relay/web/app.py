@@ -17,7 +17,6 @@ from relay.web.wiring import Wiring
 
 log = structlog.get_logger()
 
-TAKEOVER_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
 DAY_SECONDS = 86400.0
 
@@ -56,7 +55,9 @@ def make_app(wiring: Wiring) -> Starlette:
 @contextlib.asynccontextmanager
 async def running(wiring: Wiring) -> AsyncIterator[None]:
     """The store open, time running, pages' hearts beating; all of it ends with the block."""
-    await opened(wiring)
+    await wiring.store.open()
+    if not wiring.store.healthy:
+        log.warning("store not open yet", why=wiring.store.trouble)
     loop = asyncio.get_running_loop()
     tasks = [
         asyncio.create_task(wiring.hub.run()),
@@ -74,17 +75,6 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         await wiring.accounts.close()
         await wiring.vendor.close()
         await wiring.store.close()
-
-
-async def opened(wiring: Wiring) -> None:
-    """Open the store. A relay that is about to end may still hold it: nobody is let in before that had a moment."""
-    await wiring.store.open()
-    loop = asyncio.get_running_loop()
-    until = loop.time() + TAKEOVER_SECONDS
-    while not wiring.store.healthy and loop.time() < until:  # noqa: ASYNC110  # the store tries by itself, on its thread
-        await asyncio.sleep(0.01)
-    if not wiring.store.healthy:
-        log.error("store unavailable", why=wiring.store.trouble)
 
 
 async def sweep(wiring: Wiring) -> None:

@@ -7,6 +7,7 @@ drain comes first, in `shutdown`, bounded.
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import socket
 import sys
@@ -32,6 +33,7 @@ DISMISS_SECONDS = 1  # for pages, readers and running requests to end once the l
 PORT_PATIENCE_SECONDS = 60.0  # an older relay on the same port may still be draining
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0005
+GARBAGE_OBJECTS = 20_000  # made and not freed again, between two looks for garbage
 
 
 class Server(uvicorn.Server):
@@ -159,6 +161,9 @@ def serve(app: ASGIApp, wirings: list[Wiring], *, host: str, port: int, says: Ca
 def uvloop_run(main: object) -> None:
     import uvloop
 
+    # What was imported stays; and thousands of pages that come back at once are no garbage to look for.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
     # The store's thread has its commit from the disk and wants the interpreter back: 5 ms, the default, is a long wait.
     sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(main)  # type: ignore[arg-type]
