@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from relay.clock import Clock
-from relay.errors import StoreUnavailable
+from relay.errors import BadSettings, StoreUnavailable
 from relay.grants import Account, account_from_body, account_to_body, due_at
 from relay.stores import Change, Document, Store
 
@@ -82,6 +84,26 @@ class Ledger:
                 return await self.keep(account)
             except StoreUnavailable:
                 await asyncio.sleep(KEEP_AGAIN_SECONDS)
+
+    async def reseal(self, resealed: Callable[[str], str]) -> tuple[int, list[str]]:
+        """Every account's tokens as `resealed` makes them: how many there were, and the users whose it cannot.
+
+        Raises `StoreUnavailable`.
+        """
+        done, lost = 0, []
+        for user in [account.user for account in await self.all()]:
+            async with self.turn(user):
+                account = await self.find(user)
+                if account is None:
+                    continue
+                try:
+                    body = account_to_body(replace(account, sealed=resealed(account.sealed)))
+                except BadSettings:
+                    lost.append(user)
+                    continue
+                await self._store.keep(Change(documents=(Document(KIND, user, body),)))
+                done += 1
+        return done, lost
 
     async def remove(self, account: Account) -> None:
         documents = [Document(KIND, account.user, None)]

@@ -37,6 +37,7 @@ from relay.grants import (
     refresh_at,
     usable,
 )
+from relay.secret import Secret
 from relay.stores import Store
 from relay.tips import read_model_id, shown
 from relay.vault import Vault
@@ -129,7 +130,7 @@ class Accounts:
         seen = await self._ledger.code_seen(digest)
         if seen is not None:
             raise AuthCodeUsed(f"this auth code came before, at {iso(seen)}: it is good for one use, get a new one")
-        self._vault.seal("")  # no key, no exchange: the code would be lost
+        self._vault.seal(Secret(""))  # no key, no exchange: the code would be lost
         await self._ledger.remember_code(digest)
         try:
             grant = await server.exchange(code)
@@ -158,7 +159,7 @@ class Accounts:
                 account = await self._ask_name(server, account, grant.access)
         return account
 
-    async def _ask_name(self, server: AccountServer, account: Account, access: str) -> Account:
+    async def _ask_name(self, server: AccountServer, account: Account, access: Secret) -> Account:
         """The user's name, if the vendor takes the token. Raises `VendorUnavailable`, `VendorRefused`."""
         try:
             name = await server.user_name(access)
@@ -175,9 +176,7 @@ class Accounts:
 
     async def run(self) -> None:
         """Look after every account when it is due, until cancelled."""
-        if self._server is None:
-            return
-        while True:
+        while self._server is not None:
             with contextlib.suppress(StoreUnavailable):
                 await self._ledger.load()
                 if (due := self._ledger.next_due()) is not None and due <= self._clock.now():
@@ -228,7 +227,7 @@ class Accounts:
             except VendorRefused:  # cancelled, or ended before its time: a refresh tells
                 await self._refresh(server, account, refresh)
 
-    async def _settle(self, server: AccountServer, account: Account, access: str) -> Account:
+    async def _settle(self, server: AccountServer, account: Account, access: Secret) -> Account:
         """A refresh without an answer did not happen where the vendor still takes the old access token: a refresh ends
         that at once (facts.md 3.3, rule 2). Raises `VendorUnavailable`."""
         if account.nameless or not usable(account, self._clock.now()):
@@ -237,7 +236,7 @@ class Accounts:
             return await self._ask_name(server, replace(account, tries=0), access)
         return account
 
-    async def _refresh(self, server: AccountServer, account: Account, token: str) -> None:
+    async def _refresh(self, server: AccountServer, account: Account, token: Secret) -> None:
         """The next pair, kept before it is used. Raises `VendorUnavailable`, `StoreUnavailable`."""
         if account.tries >= TRIES_MAX:
             await self._end(
@@ -279,11 +278,16 @@ class Accounts:
     # -- tokens ----------------------------------------------------------
 
     def _sealed(self, grant: Grant) -> str:
-        return self._vault.seal(orjson.dumps([grant.access, grant.refresh]).decode()).decode()
+        pair = [grant.access.reveal(), grant.refresh.reveal()]
+        return self._vault.seal(Secret(orjson.dumps(pair).decode())).decode()
 
-    def _opened(self, account: Account) -> tuple[str, str]:
-        access, refresh = orjson.loads(self._vault.open(account.sealed.encode()))
+    def _opened(self, account: Account) -> tuple[Secret, Secret]:
+        access, refresh = map(Secret, orjson.loads(self._vault.open(account.sealed.encode()).reveal()))
         return access, refresh
+
+    async def reseal(self) -> tuple[int, list[str]]:
+        """Encrypt every account's tokens with the newest key: how many, and the users whose tokens no key opens."""
+        return await self._ledger.reseal(lambda sealed: self._vault.resealed(sealed.encode()).decode())
 
     async def close(self) -> None:
         """Calls under way get their answer kept, for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import sys
@@ -14,7 +15,7 @@ from cryptography.fernet import Fernet
 
 from relay import __version__
 from relay.doctor import examine
-from relay.errors import BadSettings
+from relay.errors import BadSettings, StoreUnavailable
 from relay.logs import configure_logs
 from relay.settings import Settings, read_settings, require_production
 
@@ -102,7 +103,7 @@ def client(url: str | None, key: str | None) -> httpx2.Client:
         settings = settings_or_exit()
         if key is None and not settings.api_keys:
             raise click.UsageError("no API key: give --key, or set RELAY_KEY or RELAY_API_KEYS")
-        key = key or settings.api_keys[0].key
+        key = key or settings.api_keys[0].key.reveal()
         url = url or settings.public_url or f"http://{settings.host}:{settings.port}"
     headers = {"Authorization": f"Bearer {key}"}
     return httpx2.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
@@ -203,13 +204,47 @@ def show(data: Any) -> None:
 # -- Settings ----------------------------------------------------------------------------------------------------------
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @click.option("--name", default="platform", show_default=True, help="The backend that the API key is for.")
-def keys(name: str) -> None:
+@click.pass_context
+def keys(context: click.Context, name: str) -> None:
     """Print a fresh set of secrets as an env file."""
+    if context.invoked_subcommand is not None:
+        return
     click.echo(f"RELAY_SECRETS={secrets.token_urlsafe(32)}")
     click.echo(f"RELAY_ENCRYPTION_KEYS={Fernet.generate_key().decode()}")
     click.echo(f"RELAY_API_KEYS={name}:{secrets.token_urlsafe(32)}")
+
+
+@keys.command()
+@client_options
+def rotate(url: str | None, key: str | None) -> None:
+    """Encrypt every kept secret with the newest of RELAY_ENCRYPTION_KEYS, so that the older ones can be removed.
+
+    Works on the store itself, or asks the relay that is running on it.
+    """
+    from relay.vault import fingerprint
+    from relay.web.keys import rotate_store
+
+    settings = settings_or_exit()
+    done = None
+    if url is None and settings.store != "memory:":
+        try:
+            done = asyncio.run(rotate_store(settings))
+        except BadSettings as error:
+            give_up(error)
+        except StoreUnavailable as error:
+            raise click.ClickException(error.detail) from None
+    if done is None:
+        with client(url, key) as http:
+            done = call(http, "POST", "/keys/rotate")
+        if settings.encryption_keys and done["newest"] != fingerprint(settings.encryption_keys[0]):
+            raise click.ClickException("the running relay does not have the newest key yet: restart it, then rotate")
+    click.echo(f"encrypted with the newest key: {done['models']} models' tokens, {done['accounts']} accounts")
+    if done["unreadable"]:
+        names = ", ".join(done["unreadable"])
+        raise click.ClickException(f"no key opens {names}: put the old key back, or register and link these anew")
+    click.echo("the older keys can be removed")
 
 
 @main.command()

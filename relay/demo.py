@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relay.demo_platform import Platform, make_pages
 from relay.sandbox import create_app
+from relay.secret import Secret
 from relay.settings import ApiKey, Settings
 from relay.web.app import make_app
 from relay.web.server import Server, listen_on, url_of, uvloop_run
@@ -95,11 +96,11 @@ def demo_server(listener: socket.socket, store: Path, settings_delay: float, spe
     sandbox = create_app(
         settings_delay=settings_delay,
         speed=speed,
-        developer_token=settings.developer_token,
+        developer_token=settings.developer_token.reveal(),
         app_id=settings.app_id,
-        app_secret=settings.app_secret,
+        app_secret=settings.app_secret.reveal(),
     )
-    platform = Platform(url, settings.api_keys[0].key, proxied=any(os.environ.get(name) for name in PROXIES))
+    platform = Platform(url, settings.api_keys[0].key.reveal(), proxied=any(os.environ.get(name) for name in PROXIES))
     return DemoServer(Front(make_app(wiring), sandbox, make_pages(platform)), wiring, platform)
 
 
@@ -109,17 +110,17 @@ PROXIES = ("http_proxy", "all_proxy", "ALL_PROXY")  # what curl reads for an htt
 def make_settings(url: str, store: Path) -> Settings:
     """Settings with fresh keys; nothing of the environment reaches the demo."""
     return Settings(
-        secrets=(secrets.token_urlsafe(32),),
-        encryption_keys=(Fernet.generate_key().decode(),),
-        api_keys=(ApiKey("demo", f"demo_{secrets.token_hex(12)}"),),
+        secrets=(Secret(secrets.token_urlsafe(32)),),
+        encryption_keys=(Secret(Fernet.generate_key().decode()),),
+        api_keys=(ApiKey("demo", Secret(f"demo_{secrets.token_hex(12)}")),),
         origins=(url, url.replace(HOST, "localhost")),
         store=f"sqlite:///{store}",
         reaction_grace=REACTION_GRACE_SECONDS,
         drain_seconds=DRAIN_SECONDS,
         log_level="warning",
-        developer_token=secrets.token_urlsafe(24),
+        developer_token=Secret(secrets.token_urlsafe(24)),
         app_id=secrets.token_hex(16),
-        app_secret=secrets.token_urlsafe(24),
+        app_secret=Secret(secrets.token_urlsafe(24)),
         lovense_api_url=url,
         lovense_app_gallery_url=url,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import BadSettings
-from relay.settings import SECRET_VARIABLES, ApiKey, Settings, collect, require_production
+from relay.settings import NO_SECRET, SECRET_VARIABLES, ApiKey, Settings, collect, require_production
 
 # What the command line and the scripts read, and the relay does not.
 CLIENT_VARIABLES = {"RELAY_URL", "RELAY_KEY", "RELAY_VENV"}
@@ -38,12 +38,14 @@ def describe(variable: str, value: Any, environ: Mapping[str, str]) -> str:
 
 def mask(variable: str, value: Any) -> str:
     """The value as it may be shown: of a secret only that it is there, and which keys have which rights."""
-    if value in (None, "", ()):
+    if value is None or value == () or str(value) == "" or value == NO_SECRET:
         return "-"
     if variable == "RELAY_API_KEYS":
-        return ", ".join(f"{key.name}:****:{'+'.join(sorted(key.rights))}" for key in value if isinstance(key, ApiKey))
-    if variable in SECRET_VARIABLES:
-        return f"**** ({len(value)} keys)" if isinstance(value, tuple) else "****"
+        return ", ".join(
+            f"{key.name}:{key.key}:{'+'.join(sorted(key.rights))}" for key in value if isinstance(key, ApiKey)
+        )
+    if isinstance(value, tuple) and variable in SECRET_VARIABLES:
+        return f"{value[0]} ({len(value)} keys)"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from relay.clock import iso
+from relay.secret import Secret
 
 MARGIN_SECONDS = 60.0  # before its end an access token counts as ended: clocks differ (facts.md 3.2, row 7)
 LEAD_SHARE = 0.25  # of an access token's life is left when it is refreshed: time for an outage to pass
@@ -28,8 +29,8 @@ class AccountStatus(StrEnum):
 class Grant:
     """A pair of tokens as the vendor gave it. Deadlines: seconds since 1970; None: unknown, so good until refused."""
 
-    access: str = field(repr=False)
-    refresh: str = field(repr=False)
+    access: Secret
+    refresh: Secret
     access_until: float | None = None
     refresh_until: float | None = None
     user: str | None = None  # a refresh may leave it out

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 from relay.clock import Clock
-from relay.errors import Invalid, UnknownModel
+from relay.errors import BadSettings, Invalid, UnknownModel
 from relay.hub import Hub
 from relay.names import clean_name
 from relay.stores import Change, ModelRecord, Store
@@ -52,6 +53,26 @@ class Models:
 
             return await self._save(model, change), standing is None
 
+    async def reseal(self) -> tuple[int, list[str]]:
+        """Encrypt every token with the newest key: how many there were, and the models whose token no key opens.
+
+        Raises `StoreUnavailable`.
+        """
+        done, lost = 0, []
+        for model in await self._store.models():
+            async with self._locks.setdefault(model.id, asyncio.Lock()):
+                standing = await self._store.model(model.id)
+                if standing is None or standing.token is None:
+                    continue
+                try:
+                    token = self._vault.resealed(standing.token)
+                except BadSettings:
+                    lost.append(model.id)
+                    continue
+                await self._save(model.id, partial(_with_token, token=token))
+                done += 1
+        return done, lost
+
     async def _save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
         """Write a model's record, through her room where there is one."""
         try:
@@ -78,3 +99,8 @@ class Models:
     def settings_url(self, record: ModelRecord) -> str | None:
         """The vendor's settings page, for the model's own eyes only."""
         return None if record.token is None else self._vendor.settings_url(self._vault.open(record.token))
+
+
+def _with_token(record: ModelRecord | None, token: bytes) -> ModelRecord:
+    assert record is not None, "models are never forgotten"
+    return replace(record, token=token)

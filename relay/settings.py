@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import BadSettings
+from relay.secret import Secret
 
 RIGHTS = frozenset({"tips", "models", "feed", "accounts"})
+NO_SECRET = Secret("")
 
 # Limits that are part of the contract, or that nobody has had reason to move.
 TIP_BODY_BYTES_MAX = 64 * 1024
@@ -65,7 +67,7 @@ class ApiKey:
     """A backend's key. `rights` is a subset of `RIGHTS`."""
 
     name: str
-    key: str = field(repr=False)
+    key: Secret
     rights: frozenset[str] = RIGHTS
 
 
@@ -122,18 +124,18 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
-def _secrets(text: str) -> tuple[str, ...]:
+def _secrets(text: str) -> tuple[Secret, ...]:
     keys = _list(text)
     if any(len(key) < 32 for key in keys):
         raise ValueError("each key must have at least 32 characters; 'relay keys' makes good ones")
-    return keys
+    return tuple(map(Secret, keys))
 
 
-def _encryption_keys(text: str) -> tuple[str, ...]:
+def _encryption_keys(text: str) -> tuple[Secret, ...]:
     keys = _list(text)
     if any(not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key) for key in keys):
         raise ValueError("each key must be 32 bytes in url-safe base64; 'relay keys' makes good ones")
-    return keys
+    return tuple(map(Secret, keys))
 
 
 def _api_keys(text: str) -> tuple[ApiKey, ...]:
@@ -146,7 +148,7 @@ def _api_keys(text: str) -> tuple[ApiKey, ...]:
             raise ValueError("must be 'name:key' or 'name:key:right+right', each key at least 16 characters")
         if wanted - RIGHTS:
             raise ValueError(f"the rights of '{name}' must be among {', '.join(sorted(RIGHTS))}")
-        keys.append(ApiKey(name, key, wanted))
+        keys.append(ApiKey(name, Secret(key), wanted))
     return tuple(keys)
 
 
@@ -172,10 +174,10 @@ def _store(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an operator can set. Secrets do not show in `repr`."""
+    """What an operator can set."""
 
-    secrets: tuple[str, ...] = setting("RELAY_SECRETS", "signing keys for tickets, newest first", _secrets, ())
-    encryption_keys: tuple[str, ...] = setting(
+    secrets: tuple[Secret, ...] = setting("RELAY_SECRETS", "signing keys for tickets, newest first", _secrets, ())
+    encryption_keys: tuple[Secret, ...] = setting(
         "RELAY_ENCRYPTION_KEYS", "keys for vendor tokens at rest, newest first", _encryption_keys, ()
     )
     api_keys: tuple[ApiKey, ...] = setting("RELAY_API_KEYS", "backends: name:key[:right+right], …", _api_keys, ())
@@ -199,9 +201,9 @@ class Settings:
     log_level: str = setting(
         "RELAY_LOG_LEVEL", "least severity logged", _one_of("debug", "info", "warning", "error"), "info"
     )
-    developer_token: str = setting("LOVENSE_DEVELOPER_TOKEN", "vendor's developer token", str, "")
+    developer_token: Secret = setting("LOVENSE_DEVELOPER_TOKEN", "vendor's developer token", Secret, NO_SECRET)
     app_id: str = setting("LOVENSE_APP_ID", "vendor's App Gallery application", str, "")
-    app_secret: str = setting("LOVENSE_APP_SECRET", "vendor's App Gallery secret", str, "")
+    app_secret: Secret = setting("LOVENSE_APP_SECRET", "vendor's App Gallery secret", Secret, NO_SECRET)
     lovense_api_url: str = setting(
         "LOVENSE_API_URL", "the vendor's Cam Kit server", _url, "https://api.lovense-api.com"
     )

@@ -19,6 +19,7 @@ from itsdangerous.encoding import base64_decode, base64_encode, want_bytes
 from relay.clock import Clock
 from relay.errors import TicketExpired, TicketRefused
 from relay.feeds import Audience
+from relay.secret import Secret
 from relay.settings import FEED_TICKET_SECONDS, RESUME_SECONDS, TICKET_SECONDS
 
 
@@ -50,7 +51,7 @@ class FeedTicket:
 class Tickets:
     """Makes and reads tickets. `keys`: newest first; all of them are good for reading, the newest signs."""
 
-    def __init__(self, keys: Sequence[str], clock: Clock) -> None:
+    def __init__(self, keys: Sequence[Secret], clock: Clock) -> None:
         self._clock = clock
         self._page, self._resume, self._feed = (_Signer(keys, purpose, clock) for purpose in ("page", "resume", "feed"))
 
@@ -80,10 +81,13 @@ class Tickets:
 class _Signer(TimestampSigner):
     """Signs and reads the tickets of one purpose. Kept: a restart reads thousands of them in a second."""
 
-    def __init__(self, keys: Sequence[str], purpose: str, clock: Clock) -> None:
+    def __init__(self, keys: Sequence[Secret], purpose: str, clock: Clock) -> None:
         # Newest last, as itsdangerous wants them. Its own defaults are SHA-1.
         super().__init__(
-            list(reversed(keys)), salt=f"relay.{purpose}", key_derivation="hmac", digest_method=hashlib.sha256
+            [key.reveal() for key in reversed(keys)],
+            salt=f"relay.{purpose}",
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
         )
         self._clock = clock
         self._derived: dict[bytes, bytes] = {}

@@ -12,6 +12,7 @@ from sandbox_kit import APP_ID, APP_SECRET, DEVELOPER, Gallery, gallery
 
 from relay.accounts import LOOK_SECONDS
 from relay.clock import Clock, TickingClock
+from relay.secret import Secret
 from relay.stores import Store
 from relay.web.wiring import Wiring
 
@@ -63,10 +64,10 @@ def settings_for(vendor: Gallery, **changes: Any) -> Any:
     return with_settings(
         lovense_api_url=url,
         lovense_app_gallery_url=url,
-        developer_token=DEVELOPER["developerToken"],
+        developer_token=Secret(DEVELOPER["developerToken"]),
         app_id=APP_ID,
-        app_secret=APP_SECRET,
-        encryption_keys=(ENCRYPTION_KEY,),
+        app_secret=Secret(APP_SECRET),
+        encryption_keys=(Secret(ENCRYPTION_KEY),),
         **changes,
     )
 

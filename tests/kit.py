@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from relay.clock import Clock
+from relay.secret import Secret
 from relay.settings import ApiKey, Settings
 from relay.web.app import make_app
 from relay.web.server import Server, dismiss, drain, listen_on, url_of
@@ -38,11 +39,11 @@ PROTOCOL = "relay.v1"
 COUNT = count(1)
 
 SETTINGS = Settings(
-    secrets=(SECRET,),
+    secrets=(Secret(SECRET),),
     api_keys=(
-        ApiKey("platform", KEY),
-        ApiKey("tipper", TIPS_KEY, frozenset({"tips"})),
-        ApiKey("chat", FEED_KEY, frozenset({"feed"})),
+        ApiKey("platform", Secret(KEY)),
+        ApiKey("tipper", Secret(TIPS_KEY), frozenset({"tips"})),
+        ApiKey("chat", Secret(FEED_KEY), frozenset({"feed"})),
     ),
     origins=(ORIGIN,),
     store="memory:",
@@ -506,6 +507,7 @@ class RelayProcess:
         self.url = ""
         self.line = ""
         self.errors = folder / "stderr.log"
+        self.program = [str(Path(sys.executable).with_name("relay"))]
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -515,7 +517,7 @@ class RelayProcess:
 
     def spawn(self, *arguments: str, **how: Any) -> None:
         """Start it, without waiting for anything."""
-        command = [str(Path(sys.executable).with_name("relay")), "serve", *(arguments or ("--port", "0"))]
+        command = [*self.program, "serve", *(arguments or ("--port", "0"))]
         kept = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START") if name in os.environ
         }

@@ -63,7 +63,7 @@ class Month:
         status, _ = standing(account, now)
         self.seen.add(status.value)
         pair = self.books.users[account.user].pair
-        access, refresh = orjson.loads(self.desk.wiring.accounts._vault.open(account.sealed.encode()))
+        access, refresh = orjson.loads(self.desk.wiring.accounts._vault.open(account.sealed.encode()).reveal())
         dead = pair is None or pair.access != access or now >= pair.access_ends
         noticed = now - self.cancelled.get(account.user, -UNNOTICED_SECONDS) > UNNOTICED_SECONDS
         if status is AccountStatus.LINKED and dead and noticed:

@@ -26,6 +26,7 @@ VOCABULARY = {
     "relay.menus",
     "relay.messages",
     "relay.names",
+    "relay.secret",
     "relay.settings",
     "relay.surrogates",
     "relay.tickets",

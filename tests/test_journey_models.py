@@ -9,6 +9,7 @@ from kit import ENCRYPTION_KEY, SETTINGS, serving
 
 from relay.clock import TickingClock
 from relay.sandbox import create_app
+from relay.secret import Secret
 from relay.stores.sqlite import SqliteStore
 from relay.web.server import listen_on, url_of
 
@@ -42,8 +43,8 @@ async def vendor():
 def settings(vendor):
     return replace(
         SETTINGS,
-        developer_token="our-developer-token",
-        encryption_keys=(ENCRYPTION_KEY,),
+        developer_token=Secret("our-developer-token"),
+        encryption_keys=(Secret(ENCRYPTION_KEY),),
         lovense_api_url=vendor.url,
     )
 
@@ -102,7 +103,7 @@ async def test_a_token_is_encrypted_on_disk(platform, relay, tmp_path):
 
 async def test_a_vendor_that_says_no_is_a_502(platform, relay):
     """With a remedy, without our token; the model is not registered."""
-    relay.wiring.vendor._client._developer_token = "wrong-token-9"
+    relay.wiring.vendor._client._developer_token = Secret("wrong-token-9")
     answer = await platform.register()
     assert (502, "vendor_refused") == (answer.status_code, answer.json()["type"])
     assert "LOVENSE_DEVELOPER_TOKEN" in answer.json()["detail"]

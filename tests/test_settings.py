@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from relay.errors import BadSettings
+from relay.secret import Secret
 from relay.settings import RIGHTS, SECRET_VARIABLES, ApiKey, Settings, read_settings, require_production
 
 SECRET = "s3cr3t" * 7
@@ -34,9 +35,12 @@ GOOD = {
     "LOVENSE_APP_GALLERY_URL": "https://gallery.example.com",
 }
 READ = Settings(
-    secrets=(SECRET, SECRET + "2"),
-    encryption_keys=(FERNET,),
-    api_keys=(ApiKey("shop", "0123456789abcdef"), ApiKey("stats", "fedcba9876543210", frozenset({"feed", "models"}))),
+    secrets=(Secret(SECRET), Secret(SECRET + "2")),
+    encryption_keys=(Secret(FERNET),),
+    api_keys=(
+        ApiKey("shop", Secret("0123456789abcdef")),
+        ApiKey("stats", Secret("fedcba9876543210"), frozenset({"feed", "models"})),
+    ),
     origins=("https://example.com", "http://localhost:3000"),
     store="sqlite:////var/lib/relay.db",
     public_url="https://relay.example.com",
@@ -51,9 +55,9 @@ READ = Settings(
     retention_days=90,
     history_days=1,
     log_level="debug",
-    developer_token=SECRET,
+    developer_token=Secret(SECRET),
     app_id="app",
-    app_secret=SECRET,
+    app_secret=Secret(SECRET),
     lovense_api_url="http://127.0.0.1:9000",
     lovense_app_gallery_url="https://gallery.example.com",
 )
@@ -151,7 +155,7 @@ def test_a_value_may_come_from_a_file(tmp_path):
     """Its line end does not belong to it, and the file wins."""
     (tmp_path / "secret").write_text(SECRET + "\n")
     environ = {"LOVENSE_APP_SECRET_FILE": str(tmp_path / "secret"), "LOVENSE_APP_SECRET": "other"}
-    assert SECRET == read_settings(environ).app_secret
+    assert SECRET == read_settings(environ).app_secret.reveal()
 
 
 @pytest.mark.parametrize("variable", ["RELAY_SECRETS", "PORT"])

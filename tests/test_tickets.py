@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from relay.clock import TickingClock
 from relay.errors import TicketExpired, TicketRefused
 from relay.feeds import Audience
+from relay.secret import Secret
 from relay.settings import FEED_TICKET_SECONDS, RESUME_SECONDS, TICKET_SECONDS
 from relay.tickets import FeedTicket, Resume, Tickets
 
-NEW, OLD, FOREIGN = ("new" * 12, "old" * 12, "foreign" * 6)
+NEW, OLD, FOREIGN = (Secret("new" * 12), Secret("old" * 12), Secret("foreign" * 6))
 MAKERS = {"page": lambda tickets: tickets.page("coco")[0], "resume": lambda tickets: tickets.resume("coco", "j1", "p1")}
 MAKERS["feed"] = lambda tickets: tickets.feed("coco", Audience.CHAT)[0]
 AGES = {"page": TICKET_SECONDS, "resume": RESUME_SECONDS, "feed": FEED_TICKET_SECONDS}
@@ -123,4 +124,4 @@ def test_no_character_of_a_ticket_can_be_changed(data):
 
 def test_a_ticket_says_no_key(tickets):
     """Neither it nor its maker's `repr`."""
-    assert NEW not in tickets.page("coco")[0] + repr(tickets) + repr(vars(tickets))
+    assert NEW.reveal() not in tickets.page("coco")[0] + repr(tickets) + repr(vars(tickets))

@@ -6,22 +6,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadSettings
+from relay.secret import Secret
 from relay.vault import Vault
 
-NEW, OLD = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-TOKEN = "95116bd2af44b753da2a1e4cd55cf965"
+NEW, OLD = (Secret(Fernet.generate_key().decode()) for _ in "12")
+TOKEN = Secret("95116bd2af44b753da2a1e4cd55cf965")
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_what_is_sealed_can_be_opened(secret):
     """Whatever it was."""
-    assert secret == Vault([NEW]).open(Vault([NEW]).seal(secret))
+    assert secret == Vault([NEW]).open(Vault([NEW]).seal(Secret(secret))).reveal()
 
 
 def test_a_sealed_token_is_not_the_token():
     """Nor the same twice."""
     vault = Vault([NEW])
-    assert TOKEN.encode() not in vault.seal(TOKEN)
+    assert TOKEN.reveal().encode() not in vault.seal(TOKEN)
     assert vault.seal(TOKEN) != vault.seal(TOKEN)
 
 
@@ -37,7 +38,7 @@ def test_what_no_key_opens_says_what_to_do(keys, sealed):
     """Put the old key back; neither key nor token is shown."""
     with pytest.raises(BadSettings, match="RELAY_ENCRYPTION_KEYS: no key opens") as bad:
         Vault(keys).open(sealed)
-    assert [] == [one for one in (NEW, OLD, TOKEN) if one in str(bad.value)]
+    assert [] == [one for one in (NEW, OLD, TOKEN) if one.reveal() in str(bad.value)]
 
 
 def test_without_a_key_nothing_is_kept():
@@ -48,4 +49,4 @@ def test_without_a_key_nothing_is_kept():
 
 def test_a_vault_shows_no_key():
     """In `repr`."""
-    assert NEW not in repr(Vault([NEW]))
+    assert NEW.reveal() not in repr(Vault([NEW]))

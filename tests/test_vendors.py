@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from unit_kit import recording
 
 from relay.events import Event, Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen, Unknown
+from relay.secret import Secret
 from relay.settings import Settings
 from relay.vendors import Reading, Vendor
 from relay.vendors.lovense import Lovense
@@ -73,7 +74,7 @@ def test_unknown_words_are_kept_raw(vendor, raw):
 
 def test_its_pages_hold_the_token_and_nothing_breaks_out(vendor):
     """Whatever letters it has; script and settings page differ."""
-    urls = [vendor.script_url(TOKEN), vendor.settings_url(TOKEN)]
+    urls = [vendor.script_url(Secret(TOKEN)), vendor.settings_url(Secret(TOKEN))]
     assert urls[0] != urls[1]
     for url in urls:
         parts = urlsplit(url)
@@ -83,8 +84,8 @@ def test_its_pages_hold_the_token_and_nothing_breaks_out(vendor):
 def test_its_server_is_a_setting():
     """The vendor's own, or the sandbox."""
     vendor = Lovense(Settings(lovense_api_url="http://127.0.0.1:9000"))
-    assert "http://127.0.0.1:9000/api/cam/model/v2/model.js?mToken=x" == vendor.script_url("x")
-    assert "http://127.0.0.1:9000/api/cam/model/v2/setting?mToken=x" == vendor.settings_url("x")
+    assert "http://127.0.0.1:9000/api/cam/model/v2/model.js?mToken=x" == vendor.script_url(Secret("x"))
+    assert "http://127.0.0.1:9000/api/cam/model/v2/setting?mToken=x" == vendor.settings_url(Secret("x"))
 
 
 async def test_without_credentials_there_is_no_token(vendor):
@@ -96,6 +97,6 @@ async def test_without_credentials_there_is_no_token(vendor):
 
 async def test_a_vendor_shows_no_secret():
     """In `repr`."""
-    vendor = Lovense(Settings(developer_token="s3cr3t-developer-token"))
+    vendor = Lovense(Settings(developer_token=Secret("s3cr3t-developer-token")))
     assert "s3cr3t" not in repr(vendor) + repr(vars(vendor))
     await vendor.close()

@@ -12,6 +12,7 @@ from sandbox_kit import APP_ID, APP_SECRET, DEVELOPER, Gallery, gallery, signatu
 
 from relay.clock import TickingClock
 from relay.errors import Refusal, VendorRefused, VendorUnavailable, VendorUntouched
+from relay.secret import Secret
 from relay.settings import Settings
 from relay.vendors.lovense.app_gallery import AppGalleryClient, read_deadline
 from relay.vendors.lovense.calls import number_of
@@ -69,9 +70,9 @@ async def open_wire(charset: str = "", **how: Any) -> AsyncIterator[Wire]:
     async with gallery(clock) as vendor:
         vendor.app.add_middleware(Tap, seen=seen, charset=charset)
         settings = Settings(
-            developer_token=DEVELOPER["developerToken"],
+            developer_token=Secret(DEVELOPER["developerToken"]),
             app_id=APP_ID,
-            app_secret=APP_SECRET,
+            app_secret=Secret(APP_SECRET),
             lovense_app_gallery_url=str(vendor.base_url).rstrip("/"),
         )
         client = AppGalleryClient(settings, clock, **how)
@@ -103,7 +104,7 @@ async def test_a_refresh_names_its_token_as_the_table_does():
         pair = await wire.pair()
         await wire.client.refresh(pair.refresh)
         sent = orjson.loads(wire.seen[1][2])
-        assert {"appId": APP_ID, "grantType": "refreshToken", "refreshToken": pair.refresh} == sent
+        assert {"appId": APP_ID, "grantType": "refreshToken", "refreshToken": pair.refresh.reveal()} == sent
 
 
 @pytest.mark.parametrize("charset", ["", ";charset=utf8", "; charset=UTF-8", ";charset=nonsense"])
@@ -130,7 +131,8 @@ async def test_tokens_travel_in_headers_of_the_vendors_own():
         pair = await wire.pair()
         await wire.client.user_name(pair.access)
         headers = wire.seen[1][1]
-        assert (DEVELOPER["developerToken"], pair.access) == (headers["developertoken"], headers["accesstoken"])
+        sent = (DEVELOPER["developerToken"], pair.access.reveal())
+        assert sent == (headers["developertoken"], headers["accesstoken"])
         assert "authorization" not in headers
         assert {"+", "/", "="} <= set(headers["developertoken"])
 
@@ -161,7 +163,7 @@ async def test_a_failure_says_whether_the_vendor_can_have_acted_and_shows_no_sec
             await asked[call]()
         assert (failure == "rate_limited") == isinstance(caught.value, VendorUntouched)
         assert 1 == len(wire.seen) - before
-        assert not secrets_in(caught.value, code, pair.access, pair.refresh)
+        assert not secrets_in(caught.value, code, pair.access.reveal(), pair.refresh.reveal())
 
 
 async def test_a_vendor_that_is_silent_is_not_waited_for():
@@ -177,10 +179,12 @@ async def test_a_vendor_that_is_silent_is_not_waited_for():
 
 async def test_a_vendor_that_cannot_be_reached_has_done_nothing():
     """And the error names the setting to look at."""
-    settings = Settings(developer_token="d", app_id="a", app_secret="s", lovense_app_gallery_url="http://127.0.0.1:1")
+    settings = Settings(
+        developer_token=Secret("d"), app_id="a", app_secret=Secret("s"), lovense_app_gallery_url="http://127.0.0.1:1"
+    )
     client = AppGalleryClient(settings, TickingClock(NOW))
     with pytest.raises(VendorUntouched) as caught:
-        await client.refresh("r")
+        await client.refresh(Secret("r"))
     assert "LOVENSE_APP_GALLERY_URL" in caught.value.detail
     await client.close()
 
@@ -191,7 +195,7 @@ async def test_a_refusal_is_one_at_any_status(status):
     async with open_wire() as wire:
         await wire.vendor.order(refusal_status=status)
         with pytest.raises(VendorRefused) as caught:
-            await wire.client.refresh("nobody's")
+            await wire.client.refresh(Secret("nobody's"))
         assert 40005 == caught.value.extra["vendor_code"]
         assert "nobody's" not in str(caught.value)
 

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from relay import followers
 from relay.clock import TickingClock
 from relay.feeds import Audience, Draft
+from relay.secret import Secret
 from relay.stores import Change
 from relay.tickets import Tickets
 from relay.web import websocket
@@ -187,7 +188,7 @@ async def wrong_tickets(platform):
         "of another model": await platform.feed_ticket("kim"),
         "tampered": ticket[:-3] + ("AAA" if ticket[-3:] != "AAA" else "BBB"),
         "for the page": await platform.ticket(),
-        "of another relay": Tickets(["x" * 32], TickingClock()).feed("coco", Audience.VIEWER)[0],
+        "of another relay": Tickets([Secret("x" * 32)], TickingClock()).feed("coco", Audience.VIEWER)[0],
         "none": "nonsense",
         "empty": "",
     }

@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from relay.clock import TickingClock
+from relay.secret import Secret
 from relay.tickets import Tickets
 from relay.web import page_socket, websocket
 
@@ -134,12 +135,12 @@ async def test_a_hello_without_any_right_is_refused(relay):
 
 async def test_a_ticket_of_another_relay_is_refused(relay):
     """Signed with another secret."""
-    assert 4102 == await refused(relay, ticket=Tickets(["x" * 32], TickingClock()).page("coco")[0])
+    assert 4102 == await refused(relay, ticket=Tickets([Secret("x" * 32)], TickingClock()).page("coco")[0])
 
 
 async def test_a_model_nobody_registered_stays_away(relay):
     """4004, though the signature is ours."""
-    assert 4004 == await refused(relay, ticket=Tickets([SECRET], TickingClock()).page("nobody")[0])
+    assert 4004 == await refused(relay, ticket=Tickets([Secret(SECRET)], TickingClock()).page("nobody")[0])
 
 
 # -- Frames ----------------------------------------------------------

@@ -82,6 +82,10 @@ class Store(Protocol):
         """Why it is not healthy, in a sentence for the operator; empty when it is."""
 
     @property
+    def in_use(self) -> bool:
+        """Another relay has this store."""
+
+    @property
     def epoch(self) -> str:
         """Names this store's life in cursors: letters and digits. Another database has another epoch."""
 

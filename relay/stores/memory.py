@@ -38,6 +38,10 @@ class MemoryStore:
         return True
 
     @property
+    def in_use(self) -> bool:
+        return False
+
+    @property
     def trouble(self) -> str:
         return ""
 

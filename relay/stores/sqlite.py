@@ -62,6 +62,10 @@ class SqliteStore:
         return self._writer.trouble
 
     @property
+    def in_use(self) -> bool:
+        return self._writer.in_use
+
+    @property
     def epoch(self) -> str:
         if self._writer.epoch is None:
             raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)

@@ -48,6 +48,7 @@ class Writer:
         self.trouble = "not opened yet"
         self.epoch: str | None = None
         self.closing = False
+        self.in_use = False  # by another relay
         self._known = known  # told every result, before its future
         self._jobs: deque[Job] = deque()
         self._asides: deque[Job] = deque()
@@ -263,8 +264,9 @@ class Writer:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
+            self.in_use = True
             raise OSError(f"{self.path} belongs to another relay that is still running") from None
-        self._lock = lock
+        self._lock, self.in_use = lock, False
 
     def _give_up(self, trouble: str) -> None:
         self.trouble = trouble

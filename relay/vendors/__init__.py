@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from relay.events import Event
 from relay.grants import Grant
+from relay.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class AccountServer(Protocol):
     async def exchange(self, code: str) -> Grant:
         """The user's first pair of tokens, and her id, for an auth code."""
 
-    async def refresh(self, token: str) -> Grant:
+    async def refresh(self, token: Secret) -> Grant:
         """The next pair for a refresh token. Both tokens of the pair before are dead from then on."""
 
-    async def user_name(self, token: str) -> str | None:
+    async def user_name(self, token: Secret) -> str | None:
         """The name the user agreed to show; None where she did not."""
 
 
@@ -46,13 +47,13 @@ class Vendor(Protocol):
     def read(self, raw: Any) -> Reading:
         """The vendor's own words as an event. Never raises: `Unknown` at worst."""
 
-    def script_url(self, token: str) -> str:
+    def script_url(self, token: Secret) -> str:
         """The vendor's browser script for one model. Holds the token: for the model's page only."""
 
-    def settings_url(self, token: str) -> str:
+    def settings_url(self, token: Secret) -> str:
         """The vendor's settings page for one model. Holds the token: for the model's eyes only."""
 
-    async def register(self, model: str, name: str) -> str | None:
+    async def register(self, model: str, name: str) -> Secret | None:
         """The model's token from the vendor's server, or None where the vendor is not configured.
 
         Raises `VendorRefused` (an answer that says no) or `VendorUnavailable` (no usable answer).

@@ -145,6 +145,13 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ("get", "/accounts", "Every linked account, or the one of a model", (200, 401, 403, 503), None),
     ("get", "/accounts/{userId}", "How a linked account stands", (200, 401, 403, 404, 503), None),
     ("delete", "/accounts/{userId}", "Forget an account and its tokens", (204, 401, 403, 404, 503), None),
+    (
+        "post",
+        "/keys/rotate",
+        "Encrypt every kept secret with the newest key (rights `models` and `accounts`)",
+        (200, 401, 403, 500, 503),
+        None,
+    ),
     ("get", "/healthz", "The process answers", (200,), None),
     ("get", "/readyz", "Tips can be taken", (200, 503), None),
     ("get", "/metrics", "Prometheus metrics", (200,), None),

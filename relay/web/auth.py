@@ -19,7 +19,7 @@ class Keys:
 
     def __init__(self, keys: Sequence[ApiKey]) -> None:
         self._keys = keys
-        self._signers = [(key, Webhook(key.key.encode())) for key in keys]
+        self._signers = [(key, Webhook(key.key.reveal().encode())) for key in keys]
 
     def check(self, headers: Mapping[str, str], right: str, body: bytes = b"") -> ApiKey:
         """The key behind a request. Raises `Unauthenticated`, or `Forbidden` where it lacks the right."""
@@ -37,7 +37,7 @@ class Keys:
         sent = given.strip().encode("utf-8", "replace")
         found = None
         for key in self._keys:  # all of them, always: the time taken tells nothing
-            if hmac.compare_digest(sent, key.key.encode()):
+            if hmac.compare_digest(sent, key.key.reveal().encode()):
                 found = key
         return found
 

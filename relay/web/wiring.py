@@ -34,11 +34,23 @@ class Wiring:
     arrivals: Arrivals
     followers: Followers
     models: Models
+    vault: Vault
     accounts: Accounts
     tickets: Tickets
     keys: Keys
     pages: Pages
     draining: bool = field(default=False)
+
+    async def reseal(self) -> tuple[dict[str, int], list[str]]:
+        """Encrypt whatever is kept encrypted with the newest key: how many of each kind, and what no key opens.
+
+        Raises `StoreUnavailable`.
+        """
+        counts, lost = {}, []
+        for kind, reseal in (("models", self.models.reseal), ("accounts", self.accounts.reseal)):
+            counts[kind], unopened = await reseal()
+            lost += [f"{kind}/{one}" for one in unopened]
+        return counts, lost
 
     def public_url(self, connection: HTTPConnection) -> str:
         """How browsers reach the relay."""
@@ -66,6 +78,7 @@ def wire(
         arrivals=Arrivals(hub),
         followers=followers,
         models=Models(hub, store, vendor, vault, clock),
+        vault=vault,
         accounts=Accounts(store, vendor.accounts, vault, clock),
         tickets=Tickets(settings.secrets, clock),
         keys=Keys(settings.api_keys),

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from relay.clock import Clock
+from relay.secret import Secret
 from relay.settings import Settings
 from relay.vendors import AccountServer, Reading
 from relay.vendors.lovense.app_gallery import AppGalleryClient
@@ -30,13 +31,13 @@ class Lovense:
     def read(self, raw: Any) -> Reading:
         return read(raw)
 
-    def script_url(self, token: str) -> str:
-        return f"{self._base}/api/cam/model/v2/model.js?mToken={quote(token, safe='')}"
+    def script_url(self, token: Secret) -> str:
+        return f"{self._base}/api/cam/model/v2/model.js?mToken={quote(token.reveal(), safe='')}"
 
-    def settings_url(self, token: str) -> str:
-        return f"{self._base}/api/cam/model/v2/setting?mToken={quote(token, safe='')}"
+    def settings_url(self, token: Secret) -> str:
+        return f"{self._base}/api/cam/model/v2/setting?mToken={quote(token.reveal(), safe='')}"
 
-    async def register(self, model: str, name: str) -> str | None:
+    async def register(self, model: str, name: str) -> Secret | None:
         return None if self._client is None else await self._client.get_token(model, name)
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from relay.clock import Clock
 from relay.errors import VendorRefused, VendorUnavailable
 from relay.grants import Grant
 from relay.names import clean_name
+from relay.secret import Secret
 from relay.settings import Settings
 from relay.vendors.lovense.calls import RETRY_SECONDS, TIMEOUT_SECONDS, Call, Caller, number_of
 
@@ -68,18 +69,18 @@ class AppGalleryClient:
         )
 
     async def exchange(self, code: str) -> Grant:
-        signed = {"authCode": code, "sign": self._sign(code, self._app_secret), "signType": SIGN_TYPE}
+        signed = {"authCode": code, "sign": self._sign(code, self._app_secret.reveal()), "signType": SIGN_TYPE}
         grant = await self._oauth(EXCHANGE, grantType="authorizationCode", **signed)
         if grant.user is None:
             raise VendorUnavailable(f"the vendor answered {EXCHANGE.name} without userId: {EXCHANGE.remedy}")
         return grant
 
-    async def refresh(self, token: str) -> Grant:
-        return await self._oauth(REFRESH, grantType="refreshToken", refreshToken=token)
+    async def refresh(self, token: Secret) -> Grant:
+        return await self._oauth(REFRESH, grantType="refreshToken", refreshToken=token.reveal())
 
-    async def user_name(self, token: str) -> str | None:
+    async def user_name(self, token: Secret) -> str | None:
         # POST without a body, as the document's curl sample does (row 10).
-        status, body = await self._caller.post(INFO, headers=self._headers(accessToken=token))
+        status, body = await self._caller.post(INFO, headers=self._headers(accessToken=token.reveal()))
         name = field(succeeded(INFO, status, body), "name")
         return clean_name(name) or None if isinstance(name, str) else None
 
@@ -91,7 +92,7 @@ class AppGalleryClient:
 
     def _headers(self, **more: str) -> dict[str, str]:
         # Not `Authorization: Bearer`: names of the vendor's own (row 11), and JSON without a charset (row 4).
-        return {"Content-Type": "application/json", "developerToken": self._developer_token, **more}
+        return {"Content-Type": "application/json", "developerToken": self._developer_token.reveal(), **more}
 
     async def close(self) -> None:
         await self._caller.close()
@@ -138,8 +139,8 @@ def read_grant(call: Call, body: dict[str, Any], now: float) -> Grant:
         missing = "accessToken" if access is None else "refreshToken"
         raise VendorUnavailable(f"the vendor answered {call.name} with success but without {missing}: {call.remedy}")
     return Grant(
-        access,
-        refresh,
+        Secret(access),
+        Secret(refresh),
         read_deadline(field(body, "expiresIn"), now),
         read_deadline(field(body, "reExpiresIn"), now),
         user,

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from relay.errors import VendorRefused, VendorUnavailable
+from relay.secret import Secret
 from relay.settings import Settings
 from relay.vendors.lovense.calls import RETRY_SECONDS, TIMEOUT_SECONDS, Call, Caller, number_of
 
@@ -25,17 +26,17 @@ class CamKitClient:
         self._developer_token = settings.developer_token
         self._caller = Caller(settings.lovense_api_url, "LOVENSE_API_URL", timeout=timeout, transport=transport)
 
-    async def get_token(self, model: str, name: str) -> str:
+    async def get_token(self, model: str, name: str) -> Secret:
         """The model's token. Raises `VendorRefused` or `VendorUnavailable`."""
         info = orjson.dumps({"mId": model, "mName": name}).decode()
-        form = {"dToken": self._developer_token, "mInfo": info}
+        form = {"dToken": self._developer_token.reveal(), "mInfo": info}
         return read_token_answer(*await self._caller.post(GET_TOKEN, data=form))
 
     async def close(self) -> None:
         await self._caller.close()
 
 
-def read_token_answer(status: int, body: dict[str, Any]) -> str:
+def read_token_answer(status: int, body: dict[str, Any]) -> Secret:
     """The token out of getToken's answer: success is `result` true and a code of 200 or 0 (facts.md 1.8)."""
     code = number_of(body.get("code"))
     if status >= 500 or code == BUSY:
@@ -53,4 +54,4 @@ def read_token_answer(status: int, body: dict[str, Any]) -> str:
             "the vendor answered getToken with success but without data.mToken: try again later",
             retry_after=RETRY_SECONDS,
         )
-    return token
+    return Secret(token)
