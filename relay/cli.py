@@ -240,7 +240,10 @@ def rotate(url: str | None, key: str | None) -> None:
             done = call(http, "POST", "/keys/rotate")
         if settings.encryption_keys and done["newest"] != fingerprint(settings.encryption_keys[0]):
             raise click.ClickException("the running relay does not have the newest key yet: restart it, then rotate")
-    click.echo(f"encrypted with the newest key: {done['models']} models' tokens, {done['accounts']} accounts")
+    click.echo(
+        f"encrypted with the newest key: {done['models']} models' tokens, {done['accounts']} accounts, "
+        f"{done['sinks']} sinks"
+    )
     if done["unreadable"]:
         names = ", ".join(done["unreadable"])
         raise click.ClickException(f"no key opens {names}: put the old key back, or register and link these anew")

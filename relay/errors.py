@@ -153,6 +153,18 @@ class NoAccounts(Refusal):
     code = "no_accounts"
 
 
+class UnknownSink(Refusal):
+    """No such sink."""
+
+    code = "unknown_sink"
+
+
+class SinksFull(Refusal):
+    """There are as many sinks as there may be."""
+
+    code = "sinks_full"
+
+
 class NoVendorToken(Refusal):
     """The model has no vendor token yet."""
 

@@ -14,3 +14,6 @@ EVENTS_UNKNOWN = Counter("relay_vendor_events_unknown_total", "Vendor events of 
 ANOMALIES = Counter("relay_vendor_anomalies_total", "Fields of vendor events that could not be read")
 PAGES_CLOSED = Counter("relay_pages_closed_total", "Page sockets closed by the relay, by code", ["code"])
 READERS_CUT = Counter("relay_readers_cut_total", "Feed readers cut because they were too slow")
+SINK_TRIES = Counter("relay_sink_tries_total", "Requests to sinks, by what came of them", ["outcome"])
+for outcome in ("taken", "failed"):
+    SINK_TRIES.labels(outcome)

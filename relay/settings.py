@@ -198,6 +198,9 @@ class Settings:
     drain_seconds: float = setting("RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", _seconds, 20.0)
     retention_days: int = setting("RELAY_RETENTION_DAYS", "days a tip's record is kept", _number(1, 3650), 30)
     history_days: int = setting("RELAY_HISTORY_DAYS", "days the feed can be resumed", _number(1, 3650), 7)
+    sinks_private: str = setting(
+        "RELAY_SINKS_PRIVATE", "sinks in our own network, and without TLS", _one_of("refuse", "allow"), "refuse"
+    )
     log_level: str = setting(
         "RELAY_LOG_LEVEL", "least severity logged", _one_of("debug", "info", "warning", "error"), "info"
     )

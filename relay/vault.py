@@ -19,7 +19,7 @@ class Vault:
     def seal(self, secret: Secret) -> bytes:
         """The secret, encrypted. Raises `BadSettings` where no key was set."""
         if self._fernet is None:
-            raise BadSettings(["RELAY_ENCRYPTION_KEYS is not set: vendor tokens are only kept encrypted"])
+            raise BadSettings(["RELAY_ENCRYPTION_KEYS is not set: secrets are only kept encrypted"])
         return self._fernet.encrypt(secret.reveal().encode())
 
     def open(self, sealed: bytes) -> Secret:

@@ -14,6 +14,7 @@ LINES_MAX = 300
 
 # The vocabulary: frozen facts and pure functions, no I/O.
 VOCABULARY = {
+    "relay.addresses",
     "relay.announcements",
     "relay.broadcasts",
     "relay.clock",
@@ -28,6 +29,8 @@ VOCABULARY = {
     "relay.names",
     "relay.secret",
     "relay.settings",
+    "relay.signatures",
+    "relay.sinks",
     "relay.surrogates",
     "relay.tickets",
     "relay.tips",

@@ -326,7 +326,7 @@ async def test_an_old_encryption_key_can_be_removed_after_rotation(vendor, relay
         assert 0 == from_its_store.returncode, from_its_store.stderr
     else:
         rotated = rotate(second)
-    assert (0, True) == (rotated.returncode, "1 models' tokens, 0 accounts" in rotated.stdout), rotated.stderr
+    assert (0, True) == (rotated.returncode, "1 models' tokens, 0 accounts, 0 sinks" in rotated.stdout), rotated.stderr
 
     third = relay_process(**vendor_environment(vendor, RELAY_ENCRYPTION_KEYS=new))
     async with await third.start() as platform:
@@ -349,14 +349,18 @@ async def test_accounts_and_live_pages_outlive_a_rotation(vendor, relay_process)
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     app = {"LOVENSE_APP_ID": APP_ID, "LOVENSE_APP_SECRET": APP_SECRET}
     app["LOVENSE_APP_GALLERY_URL"] = str(vendor.base_url).rstrip("/")
-    process = relay_process(**vendor_environment(vendor, RELAY_ENCRYPTION_KEYS=f"{new},{old}", **app))
+    process = relay_process(
+        **vendor_environment(vendor, RELAY_ENCRYPTION_KEYS=f"{new},{old}", RELAY_SINKS_PRIVATE="allow", **app)
+    )
     async with await process.start() as platform:
         await platform.register()
         linked = await platform.http.post("/accounts", json={"authCode": await vendor.code()})
         assert 201 == linked.status_code, linked.text
+        sink = await platform.http.post("/sinks", json={"url": "http://127.0.0.1:1/never"})
+        assert 201 == sink.status_code, sink.text
         async with live_page(platform) as page:
             answer = (await platform.http.post("/keys/rotate")).json()
-            assert (1, 1, []) == (answer["models"], answer["accounts"], answer["unreadable"])
+            assert (1, 1, 1, []) == tuple(answer[kind] for kind in ("models", "accounts", "sinks", "unreadable"))
             await platform.accepted("t1")
             await page.play()
             await platform.until("t1", "played")

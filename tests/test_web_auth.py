@@ -26,6 +26,13 @@ CALLS = [  # every call that needs a right, and which one
     ("POST", "/models/coco/feed-ticket", "feed"),
     ("GET", "/feed", "feed"),
     ("GET", "/feed/coco", "feed"),
+    ("POST", "/sinks", "feed"),
+    ("GET", "/sinks", "feed"),
+    ("GET", "/sinks/s1", "feed"),
+    ("DELETE", "/sinks/s1", "feed"),
+    ("POST", "/sinks/s1/enable", "feed"),
+    ("POST", "/sinks/s1/rotate", "feed"),
+    ("POST", "/sinks/s1/test", "feed"),
 ]
 
 

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from relay import __version__
-from relay.feeds import Audience
+from relay.feeds import SHOW, Audience
 from relay.settings import AMOUNT_MAX, BATCH_TIPS_MAX, EXPIRES_IN_SECONDS_MAX, TIP_ID_LENGTH_MAX
 from relay.tips import MODEL_ID, Status
 from relay.web.replies import STATUSES, Json
@@ -75,6 +75,16 @@ PROBLEM = {
 }
 FEED = "The feed as Server-Sent Events; a WebSocket on the same path carries the same entries"
 AUDIENCES = {"type": "string", "enum": [Audience.VIEWER.value, Audience.CHAT.value]}
+SINK = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {
+        "url": {"type": "string", "format": "uri", "description": "https, on the open internet"},
+        "types": {"type": "array", "items": {"enum": list(SHOW)}, "description": "all by default"},
+        "models": {"type": "array", "items": {"type": "string"}, "description": "all by default"},
+        "audience": {"type": "string", "enum": list(Audience), "default": Audience.PLATFORM},
+    },
+}
 
 # method, path, summary, statuses, request schema
 CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
@@ -152,6 +162,19 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
         (200, 401, 403, 500, 503),
         None,
     ),
+    ("post", "/sinks", "Post the feed to an address", (201, 400, 401, 403, 404, 409, 503), SINK),
+    ("get", "/sinks", "Every sink, and how it stands", (200, 401, 403, 503), None),
+    ("get", "/sinks/{id}", "How a sink stands", (200, 401, 403, 404, 503), None),
+    ("delete", "/sinks/{id}", "Forget a sink", (204, 401, 403, 404, 503), None),
+    ("post", "/sinks/{id}/enable", "Try a sink again now", (200, 400, 401, 403, 404, 503), None),
+    (
+        "post",
+        "/sinks/{id}/rotate",
+        "A new secret; the old one signs for a day",
+        (200, 400, 401, 403, 404, 503),
+        None,
+    ),
+    ("post", "/sinks/{id}/test", "Post a test message now", (200, 400, 401, 403, 404, 503), None),
     ("get", "/healthz", "The process answers", (200,), None),
     ("get", "/readyz", "Tips can be taken", (200, 503), None),
     ("get", "/metrics", "Prometheus metrics", (200,), None),

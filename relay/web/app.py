@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from relay.errors import BadSettings, Refusal, StoreUnavailable
-from relay.web import accounts, api, feed, health, keys, models, shim, tips
+from relay.web import accounts, api, feed, health, keys, models, shim, sinks, tips
 from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
 from relay.web.wiring import Wiring
 
@@ -36,6 +36,7 @@ def make_app(wiring: Wiring) -> Starlette:
             *accounts.routes,
             *keys.routes,
             *feed.routes,
+            *sinks.routes,
             *health.routes,
             *shim.routes,
             *api.routes,
@@ -66,6 +67,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         asyncio.create_task(wiring.followers.beat()),
         asyncio.create_task(sweep(wiring)),
         asyncio.create_task(wiring.accounts.run()),
+        asyncio.create_task(wiring.deliveries.run()),
     ]
     try:
         yield
@@ -73,6 +75,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await wiring.deliveries.close()
         await wiring.accounts.close()
         await wiring.vendor.close()
         await wiring.store.close()

@@ -44,6 +44,7 @@ class _Now(Collector):
 
     def collect(self) -> Iterator[Metric]:
         relay, rooms = self._relay, self._relay.hub.rooms
+        sinks = [sink.state for sink in relay.deliveries.sinks]
         for name, doc, value in (
             ("relay_pages", "Pages that hold a model's seat", sum(room.seat is not None for room in rooms)),
             ("relay_pages_ready", "Pages whose vendor script takes tips", sum(ready(room.seat) for room in rooms)),
@@ -51,6 +52,9 @@ class _Now(Collector):
             ("relay_tips_waiting", "Tips that wait for their page", sum(len(room.line.waiting) for room in rooms)),
             ("relay_tips_sent", "Tips on their way to a page", sum(len(room.line.sent) for room in rooms)),
             ("relay_tips_uncertain", "Tips nobody can tell about", sum(len(room.line.uncertain) for room in rooms)),
+            ("relay_sinks", "Sinks", len(sinks)),
+            ("relay_sinks_failing", "Sinks whose last try failed", sinks.count("failing")),
+            ("relay_sinks_disabled", "Sinks that are not tried any more", sinks.count("disabled")),
             ("relay_store_healthy", "Whether the store keeps", int(relay.store.healthy)),
             ("relay_draining", "Whether the relay is about to end", int(relay.draining)),
         ):

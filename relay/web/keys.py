@@ -24,8 +24,8 @@ async def post_rotate(request: Request) -> Response:
 
 
 async def rotate(relay: Wiring) -> dict[str, Any]:
-    """`{models, accounts}`: how many secrets are encrypted with the newest key now; `unreadable`: those that no key
-    opens, as `models/<id>` or `accounts/<userId>`; `newest`: the newest key's fingerprint.
+    """`{models, accounts, sinks}`: how many secrets are encrypted with the newest key now; `unreadable`: those that no
+    key opens, as `models/<id>`, `accounts/<userId>` or `sinks/<id>`; `newest`: the newest key's fingerprint.
 
     Raises `BadSettings` where there is no key, `StoreUnavailable`.
     """
@@ -39,6 +39,7 @@ async def rotate_store(settings: Settings) -> dict[str, Any] | None:
     """The same on the store itself; None where a running relay has it. Raises `BadSettings`, `StoreUnavailable`."""
     relay = wire(settings)
     await relay.store.open()
+    await relay.deliveries.close()  # nothing is posted from here
     try:
         if relay.store.in_use:
             return None

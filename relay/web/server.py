@@ -83,7 +83,9 @@ class Server(uvicorn.Server):
 
 
 async def drain(wiring: Wiring) -> None:
-    """Not ready; pages are told to return, spread over the drain time. Tips are taken and played all the while."""
+    """Not ready; pages are told to return, spread over the drain time. Tips are taken and played all the while.
+
+    Sinks are served until the pages have left; what is under way then has the rest of the time."""
     wiring.draining = True
     seconds = wiring.settings.drain_seconds
     loop = asyncio.get_running_loop()
@@ -93,6 +95,7 @@ async def drain(wiring: Wiring) -> None:
     for page in pages:
         page.tell(messages.drain(random.uniform(0, seconds)))  # noqa: S311  # spreads load, hides nothing
     await until_empty(lambda: len(wiring.pages.sockets), until)
+    await wiring.deliveries.close(max(until - loop.time(), DISMISS_SECONDS))
 
 
 async def dismiss(wiring: Wiring) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
@@ -9,7 +10,9 @@ from starlette.requests import HTTPConnection
 from relay.accounts import Accounts
 from relay.arrivals import Arrivals
 from relay.clock import Clock
+from relay.deliveries import Deliveries
 from relay.desk import Desk
+from relay.feeds import Entry
 from relay.followers import Followers
 from relay.hub import Hub
 from relay.models import Models
@@ -36,6 +39,7 @@ class Wiring:
     models: Models
     vault: Vault
     accounts: Accounts
+    deliveries: Deliveries
     tickets: Tickets
     keys: Keys
     pages: Pages
@@ -47,7 +51,12 @@ class Wiring:
         Raises `StoreUnavailable`.
         """
         counts, lost = {}, []
-        for kind, reseal in (("models", self.models.reseal), ("accounts", self.accounts.reseal)):
+        kinds = (
+            ("models", self.models.reseal),
+            ("accounts", self.accounts.reseal),
+            ("sinks", self.deliveries.reseal),
+        )
+        for kind, reseal in kinds:
             counts[kind], unopened = await reseal()
             lost += [f"{kind}/{one}" for one in unopened]
         return counts, lost
@@ -67,7 +76,13 @@ def wire(
     vault = Vault(settings.encryption_keys)
     hub = Hub(store, vendor, settings, clock)
     followers = Followers(store, clock)
-    store.follow(followers.publish)
+    deliveries = Deliveries(store, vault, clock, private=settings.sinks_private == "allow")
+
+    def publish(entries: Sequence[Entry]) -> None:
+        followers.publish(entries)
+        deliveries.publish(entries)
+
+    store.follow(publish)
     return Wiring(
         settings=settings,
         clock=clock,
@@ -80,6 +95,7 @@ def wire(
         models=Models(hub, store, vendor, vault, clock),
         vault=vault,
         accounts=Accounts(store, vendor.accounts, vault, clock),
+        deliveries=deliveries,
         tickets=Tickets(settings.secrets, clock),
         keys=Keys(settings.api_keys),
         pages=Pages(settings.heartbeat),
