@@ -14,6 +14,9 @@ LEAD_SHARE = 0.25  # of an access token's life is left when it is refreshed: tim
 LEAD_SECONDS_MAX = 86400.0
 PAUSE_SECONDS = 60.0  # between two refreshes of one account, however short-lived the vendor's tokens are
 CHECK_SECONDS = 6 * 3600.0  # between two looks whether the vendor still knows a token: a user may cancel at any time
+NAMELESS_SECONDS = 12 * 3600.0  # between two refreshes where only a refresh tells whether the vendor knows a token
+DOUBT_SECONDS = 24 * 3600.0  # without a word of the vendor's about a token nobody says that it is good
+SET_BACK_SECONDS = 60.0  # a clock that goes back further was set: what was planned by it is planned anew
 EXPIRING_SECONDS = 7 * 86400.0  # before an authorization's end, her account says so
 TRIES_MAX = 2  # refreshes with one pair without knowing what the first did (facts.md 3.3, rule 2)
 
@@ -51,6 +54,7 @@ class Account:
     name: str | None = None  # as she agreed to show it
     nameless: bool = False  # the vendor refuses her name even to a fresh token: her scope does not reach so far
     tries: int = 0  # refreshes begun with this pair whose outcome nobody knows
+    doubted_at: float | None = None  # since when the vendor refuses her and everybody else alike: it may be about us
     ended: str | None = None  # the status it ended in: nothing is asked of the vendor any more
     why: str = ""  # it ended
 
@@ -64,6 +68,10 @@ def standing(account: Account, now: float) -> tuple[AccountStatus, str]:
         return AccountStatus.REAUTH_REQUIRED, f"the authorization ended at {iso(end)}: ask the user for a new one"
     if account.tries:
         return AccountStatus.EXPIRING, "the vendor did not answer when the tokens were refreshed: it is being asked"
+    if account.doubted_at is not None:
+        return AccountStatus.EXPIRING, "the vendor refuses every account: the operator has to check the settings"
+    if now >= account.checked_at + DOUBT_SECONDS:
+        return AccountStatus.EXPIRING, f"the vendor has not been heard about the tokens since {iso(account.checked_at)}"
     if account.access_until is not None and now >= account.access_until:
         return AccountStatus.EXPIRING, "the access token is past its time, and the vendor has not given a new one yet"
     if end is not None and now >= end - EXPIRING_SECONDS:
@@ -76,28 +84,35 @@ def usable(account: Account, now: float) -> bool:
     return account.access_until is None or now < account.access_until - MARGIN_SECONDS
 
 
-def refresh_at(account: Account) -> float | None:
+def refresh_at(account: Account, now: float) -> float | None:
     """When the pair wants refreshing; None: not before it is refused."""
-    if account.access_until is None:
+    if account.granted_at > now + SET_BACK_SECONDS:
+        return now  # the clock was set back: what was read by the wrong time says nothing
+    times = [account.granted_at + NAMELESS_SECONDS] if account.nameless else []
+    if account.access_until is not None:
+        lead = min((account.access_until - account.granted_at) * LEAD_SHARE, LEAD_SECONDS_MAX)
+        times.append(account.access_until - max(lead, MARGIN_SECONDS))
+    return max(min(times), account.granted_at + PAUSE_SECONDS) if times else None
+
+
+def check_at(account: Account, now: float) -> float | None:
+    """When the vendor is asked whether it knows the token; None: it does not tell."""
+    if account.nameless:
         return None
-    lead = min((account.access_until - account.granted_at) * LEAD_SHARE, LEAD_SECONDS_MAX)
-    return max(account.access_until - max(lead, MARGIN_SECONDS), account.granted_at + PAUSE_SECONDS)
+    return now if account.checked_at > now + SET_BACK_SECONDS else account.checked_at + CHECK_SECONDS
 
 
-def due_at(account: Account) -> float | None:
+def due_at(account: Account, now: float) -> float | None:
     """When something is to be done about an account; None: she is left in peace."""
     if account.ended is not None:
         return None
-    if account.tries:
+    if account.tries or account.doubted_at is not None:
         return 0.0
-    times = [refresh_at(account), account.refresh_until]
-    if not account.nameless:
-        times.append(account.checked_at + CHECK_SECONDS)
-    return min((time for time in times if time is not None), default=None)
+    return earlier(refresh_at(account, now), check_at(account, now))
 
 
 def earlier(first: float | None, second: float | None) -> float | None:
-    """The earlier of two deadlines, either of which may be unknown."""
+    """The earlier of two times, either of which may be unknown."""
     return min((time for time in (first, second) if time is not None), default=None)
 
 

@@ -17,9 +17,11 @@ from relay.tips import read_model_id, shown
 from relay.vault import Vault
 from relay.vendors import Vendor
 
+Registration = asyncio.Task[tuple[ModelRecord, bool]]
+
 
 class Models:
-    """Registers models; concurrent registrations of one model make one call to the vendor."""
+    """Registers models; concurrent registrations of one model make one call to the vendor and share its outcome."""
 
     def __init__(self, hub: Hub, store: Store, vendor: Vendor, vault: Vault, clock: Clock) -> None:
         self._hub = hub
@@ -27,7 +29,8 @@ class Models:
         self._vendor = vendor
         self._vault = vault
         self._clock = clock
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._under_way: dict[tuple[str, bool], Registration] = {}  # by model, and whether her token is renewed
 
     async def register(self, model: str, name: object, *, renew: bool = False) -> tuple[ModelRecord, bool]:
         """The model's record, and whether it is new. Asks the vendor only for a token that is missing, or to `renew`.
@@ -38,18 +41,36 @@ class Models:
         cleaned = clean_name(name) if isinstance(name, str) else ""
         if name is not None and not cleaned:
             raise Invalid(f"'name' must be the model's name with at least one visible character, not {shown(name)}")
-        lock = self._locks.setdefault(model, asyncio.Lock())
-        async with lock:
+        key = model, renew
+        registration = self._under_way.get(key)
+        first = registration is None
+        if registration is None:
+            registration = self._under_way[key] = asyncio.create_task(self._registered(model, cleaned, renew))
+            registration.add_done_callback(partial(self._done, key))
+        record, new = await asyncio.shield(registration)  # others wait for it, too: it goes on without this asker
+        if cleaned and cleaned != record.name:
+            async with self._turn(model):
+                record = await self._save(model, lambda standing: replace(standing or record, name=cleaned))
+        return record, new and first
+
+    def _done(self, key: tuple[str, bool], registration: Registration) -> None:
+        del self._under_way[key]
+        if not registration.cancelled():
+            registration.exception()  # whoever still waits has it
+
+    async def _registered(self, model: str, name: str, renew: bool) -> tuple[ModelRecord, bool]:
+        """The model's record with a token, and whether it is new. A token that cannot be renewed stays."""
+        async with self._turn(model):
             standing = await self._store.model(model)
             token = standing.token if standing else None
             if token is None or renew:
-                fresh = await self._vendor.register(model, cleaned or (standing.name if standing else model))
+                fresh = await self._vendor.register(model, name or (standing.name if standing else model))
                 token = token if fresh is None else self._vault.seal(fresh)
 
             def change(record: ModelRecord | None) -> ModelRecord:
                 if record is None:
-                    return ModelRecord(model, cleaned or model, self._clock.now(), token)
-                return replace(record, name=cleaned or record.name, token=token)
+                    return ModelRecord(model, name or model, self._clock.now(), token)
+                return replace(record, name=name or record.name, token=token)
 
             return await self._save(model, change), standing is None
 
@@ -60,7 +81,7 @@ class Models:
         """
         done, lost = 0, []
         for model in await self._store.models():
-            async with self._locks.setdefault(model.id, asyncio.Lock()):
+            async with self._turn(model.id):
                 standing = await self._store.model(model.id)
                 if standing is None or standing.token is None:
                     continue
@@ -72,6 +93,10 @@ class Models:
                 await self._save(model.id, partial(_with_token, token=token))
                 done += 1
         return done, lost
+
+    def _turn(self, model: str) -> asyncio.Lock:
+        """One at a time changes a model's record."""
+        return self._turns.setdefault(model, asyncio.Lock())
 
     async def _save(self, model: str, change: Callable[[ModelRecord | None], ModelRecord]) -> ModelRecord:
         """Write a model's record, through her room where there is one."""

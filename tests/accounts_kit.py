@@ -10,7 +10,7 @@ from urllib.parse import quote
 from kit import ENCRYPTION_KEY, Platform, serving, with_settings
 from sandbox_kit import APP_ID, APP_SECRET, DEVELOPER, Gallery, gallery
 
-from relay.accounts import LOOK_SECONDS
+from relay.caretaker import LOOK_SECONDS
 from relay.clock import Clock, TickingClock
 from relay.secret import Secret
 from relay.stores import Store
@@ -38,14 +38,19 @@ class Desk:
 
     async def pass_time(self, seconds: float) -> None:
         """Time passes, and what is due is done when it is due, as far as the relay looks: every 30 s."""
-        accounts, end = self.wiring.accounts, self.clock.now() + seconds
-        await accounts._ledger.load()
-        while (due := accounts._ledger.next_due()) is not None and due < end:
+        ledger, end = self.wiring.accounts._ledger, self.clock.now() + seconds
+        await ledger.load()
+        while ledger._due and (due := min(ledger._due.values())) < end:
             self.clock.tick(max(due - self.clock.now(), LOOK_SECONDS))
-            await accounts.tend()
+            await self.look()
         if self.clock.now() < end:
             self.clock.tick(end - self.clock.now())
-            await accounts.tend()
+            await self.look()
+
+    async def look(self) -> None:
+        """What the relay does every 30 s."""
+        await self.wiring.accounts._ledger.load()
+        await self.wiring.accounts._caretaker.tend()
 
     async def granted(self, kind: str) -> int:
         """How many calls of this kind the vendor has granted."""

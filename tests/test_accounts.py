@@ -44,8 +44,7 @@ async def test_a_refresh_never_extends_the_authorization():
     async with open_desk(A1_CLOCK) as desk:
         account = await desk.linked()
         desk.clock.tick(100 * DAY)  # the relay was away
-        await desk.wiring.accounts._ledger.load()
-        await desk.wiring.accounts.tend()
+        await desk.look()
         later = await desk.account(account["userId"])
         assert 1 == await desk.granted("refreshes")
         assert ("linked", account["authorized_until"]) == (later["status"], later["authorized_until"])
@@ -187,7 +186,7 @@ async def test_a_refresh_comes_ahead_of_the_deadline_and_once():
         await desk.pass_time(0.5 * HOUR)
         assert 0 == await desk.came("refreshes")
         desk.clock.tick(0.3 * HOUR)
-        await asyncio.gather(*(desk.wiring.accounts.tend() for _ in range(5)))
+        await asyncio.gather(*(desk.look() for _ in range(5)))
         assert 1 == await desk.came("refreshes")
         assert "linked" == (await desk.account(account["userId"]))["status"]
 

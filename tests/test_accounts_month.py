@@ -7,10 +7,10 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import orjson
+import pytest
 from accounts_kit import Desk, open_desk
 
-from relay.accounts import Accounts
+from relay.caretaker import Caretaker
 from relay.grants import CHECK_SECONDS, Account, AccountStatus, standing
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -63,7 +63,7 @@ class Month:
         status, _ = standing(account, now)
         self.seen.add(status.value)
         pair = self.books.users[account.user].pair
-        access, refresh = orjson.loads(self.desk.wiring.accounts._vault.open(account.sealed.encode()).reveal())
+        access, refresh = (one.reveal() for one in self.desk.wiring.accounts._ledger.open(account))
         dead = pair is None or pair.access != access or now >= pair.access_ends
         noticed = now - self.cancelled.get(account.user, -UNNOTICED_SECONDS) > UNNOTICED_SECONDS
         if status is AccountStatus.LINKED and dead and noticed:
@@ -86,6 +86,7 @@ async def a_month(accounts: int, seed: int, days: int = 30) -> tuple[list[str], 
         return await month.judge(), month, await desk.vendor.calls()
 
 
+@pytest.mark.timeout(240)  # thirty days of two hundred accounts
 async def test_nothing_is_lost_doubled_or_shown_better_than_it_is():
     """No code exchanged twice, no pair lost while the vendor has it granted, none `linked` whose tokens are dead."""
     faults, month, calls = await a_month(200, seed=4)
@@ -98,26 +99,26 @@ async def test_nothing_is_lost_doubled_or_shown_better_than_it_is():
 async def test_the_books_notice_a_pair_that_is_given_up(monkeypatch):
     """The negative control: without asking the old access token, doubt ends in a pair that was alive."""
 
-    async def believe(self: Accounts, server: Any, account: Account, access: str) -> Account:
+    async def believe(self: Caretaker, account: Account, access: str) -> Account:
         return account
 
-    monkeypatch.setattr(Accounts, "_settle", believe)
+    monkeypatch.setattr(Caretaker, "_settle", believe)
     faults, _, _ = await a_month(30, seed=4, days=8)
     assert [] != [fault for fault in faults if "given up" in fault]
 
 
 async def test_the_books_notice_an_account_that_is_shown_too_well(monkeypatch):
     """The negative control: forgetting that a refresh was asked for shows dead tokens as good ones."""
-    keep = Accounts._refresh
+    keep = Caretaker._refresh
 
-    async def forgetful(self: Accounts, server: Any, account: Account, token: str) -> None:
+    async def forgetful(self: Caretaker, account: Account, token: str) -> None:
         try:
-            await keep(self, server, account, token)
+            await keep(self, account, token)
         finally:
             after = await self._ledger.find(account.user)
             if after is not None and after.tries and after.ended is None:
                 await self._ledger.keep(replace(after, tries=0, access_until=None, checked_at=self._clock.now()))
 
-    monkeypatch.setattr(Accounts, "_refresh", forgetful)
+    monkeypatch.setattr(Caretaker, "_refresh", forgetful)
     faults, _, _ = await a_month(30, seed=4, days=8)
     assert [] != [fault for fault in faults if "shown linked" in fault]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import Any
 
@@ -61,7 +62,10 @@ async def _weathered(request: Request, sandbox: Sandbox, call: str, body: dict[s
     else:
         message = None if weather.message == "null" else weather.message
         answer = answered({"result": True, "code": 0, "message": message, "data": data}, weather)
-    return answer if how == "ok" else await fail(request, how, sandbox.weather)
+    if how == "ok":
+        await asyncio.sleep(weather.answer_delay)
+        return answer
+    return await fail(request, how, sandbox.weather)
 
 
 def _exchange(_: Request, accounts: Accounts, body: dict[str, Any], weather: Weather) -> dict[str, Any]:

@@ -49,7 +49,7 @@ async def get_token(request: Request) -> Response:
             return await fail(request, how, sandbox.weather)
         if how in REFUSALS:
             raise Refused(REFUSALS[how], "as its switch says")
-        model = sandbox.register(model_id, name)
+        model = sandbox.register(model_id, name, fresh=sandbox.weather.now.fresh_tokens)
         tally.granted += 1
     except Refused as no:
         message = f"{MESSAGES[no.code]}: {no}"
@@ -59,6 +59,7 @@ async def get_token(request: Request) -> Response:
     if how in AFTER:
         return await fail(request, how, sandbox.weather)
     data = {"mId": model_id, "mToken": model.token}
+    await asyncio.sleep(sandbox.weather.now.answer_delay)
     return answered({"result": True, "message": "SuccessFully", "code": 200, "data": data}, sandbox.weather.now)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,9 +140,10 @@ class Sandbox:
     models_max: int = MODELS_MAX
     _models: OrderedDict[str, Model] = field(default_factory=OrderedDict)
 
-    def register(self, model_id: str, name: str) -> Model:
-        """The model with this id, made known if it was not; raises SandboxFull."""
-        model = self.find(tokens.issue(model_id))
+    def register(self, model_id: str, name: str, *, fresh: bool = False) -> Model:
+        """The model with this id, made known if it was not; `fresh` under another token, as a new model. Raises
+        SandboxFull."""
+        model = self.find(tokens.issue(model_id + (f" {secrets.token_hex(8)}" if fresh else "")))
         if model is None:  # issue() makes only genuine tokens
             raise SandboxFull
         if (model.id, model.name) != (model_id, name):

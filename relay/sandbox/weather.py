@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from relay.sandbox.switches import Kind, check_switches, choices, flags, numbers
@@ -18,11 +19,14 @@ from relay.sandbox.switches import Kind, check_switches, choices, flags, numbers
 SECONDS_MAX = 400 * 86_400.0
 HANG_SECONDS_MAX = 600.0
 FAILURES_MAX = 1_000_000
+OVERSIZE_BYTES = 400_000
+DRIP_SECONDS = 0.02
 
 # How a call fails. What has happened on the vendor's side by then, the asker cannot see.
 BEFORE = ("timeout_before", "error_before", "rate_limited", "html")  # nothing has happened
-AFTER = ("timeout_after", "error_after", "garbage")  # it has happened, and the answer is lost
+AFTER = ("timeout_after", "error_after", "garbage", "truncated", "oversize", "drip")  # it has, and the answer is lost
 FAILURES = (*BEFORE, *AFTER)
+DICE = (*BEFORE, "timeout_after", "error_after", "garbage")  # at random: the rest tells the asker nothing else
 REFUSALS = {"refuse_401": 401, "refuse_402": 402, "refuse_505": 505}  # what getToken's document lists
 CALLS = ("get_token", "exchange", "refresh", "user_info")
 
@@ -40,6 +44,8 @@ TIMES = (
     "missing",
 )
 
+FIELDS = ("nothing", "mToken", "accessToken", "refreshToken", "userId", "name", "data", "result", "code")
+
 
 class Weather(Struct, frozen=True):
     """How the vendor's servers behave; the defaults are a fine day."""
@@ -52,6 +58,7 @@ class Weather(Struct, frozen=True):
     random_failures: float = 0.0  # probability for every call that has no failure ordered
     random_seed: int = 0
     hang_seconds: float = 60.0  # how long a timeout keeps silent before it cuts the connection
+    answer_delay: float = 0.0  # seconds from the effect to a good answer
     data: str = "nested"  # where an answer's fields stand; "flat" is the table of the document, "text" JSON in `data`
     code: str = "number"
     message: str = "null"
@@ -60,6 +67,8 @@ class Weather(Struct, frozen=True):
     re_expires_in: str = "relative"
     re_expires_renewed: bool = True  # a refresh names the whole time again (facts.md 3.3, A1); the deadline stays
     missing: str = "nothing"  # a field that answers lack
+    empty: str = "nothing"  # a field that is an empty text
+    fresh_tokens: bool = False  # getToken gives another token each time
     access_seconds: float = 3600.0  # how long the next access tokens live
     refresh_seconds: float = 31_536_000.0  # how long the next grants last
 
@@ -75,7 +84,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "refusal_status": (200, 400, 401, 403),
     "expires_in": TIMES,
     "re_expires_in": TIMES,
-    "missing": ("nothing", "mToken", "accessToken", "refreshToken", "userId", "name", "data", "result", "code"),
+    "missing": FIELDS,
+    "empty": FIELDS,
 }
 
 
@@ -92,9 +102,9 @@ KINDS: tuple[Kind, ...] = (
     (("failures",), _is_failures, lambda _: f"must be a whole number from 1 to {FAILURES_MAX}, or null"),
     (("random_seed",), _is_seed, lambda _: "must be a whole number"),
     numbers(("random_failures",), 0, 1, "a probability"),
-    numbers(("hang_seconds",), 0, HANG_SECONDS_MAX, "seconds"),
+    numbers(("hang_seconds", "answer_delay"), 0, HANG_SECONDS_MAX, "seconds"),
     numbers(("access_seconds", "refresh_seconds"), 1, SECONDS_MAX, "seconds"),
-    flags(("re_expires_renewed",)),
+    flags(("re_expires_renewed", "fresh_tokens")),
 )
 
 
@@ -120,7 +130,7 @@ class Sky:
         if ordered == "ok":
             if not self._dice.random() < self.now.random_failures:
                 return "ok"
-            ordered = self._dice.choice(FAILURES)
+            ordered = self._dice.choice(DICE)
         elif self.now.failures is not None:
             left = self.now.failures - 1
             calm = dict.fromkeys(CALLS, "ok") | {"failures": None}
@@ -141,6 +151,14 @@ async def fail(request: Request, how: str, sky: Sky) -> Response:
             return Response("Too Many Requests", 429, {"Retry-After": "1"}, media_type="text/plain")
         case "html":
             return HTMLResponse("<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>")
+        case "truncated":
+            return Response(
+                b'{"result": true, "code": 0, "message": "success", "data": {', media_type="application/json"
+            )
+        case "oversize":
+            return Response(b'{"result": true, "x": "' + b"x" * OVERSIZE_BYTES + b'"}', media_type="application/json")
+        case "drip":
+            return StreamingResponse(_drip(sky.now.hang_seconds), media_type="application/json")
         case _:
             return Response(b'{"result": true, "code": 0, "da\xff', media_type="application/json")
 
@@ -153,6 +171,14 @@ async def _silence(request: Request, seconds: float) -> None:
                 pass
     except TimeoutError:
         pass
+
+
+async def _drip(seconds: float) -> AsyncIterator[bytes]:
+    """White space, a little at a time: JSON that never begins."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < ends:
+        yield b" "
+        await asyncio.sleep(DRIP_SECONDS)
 
 
 class Cut(Response):
@@ -169,6 +195,9 @@ def answered(body: dict[str, Any], weather: Weather, status: int = 200) -> Respo
     if isinstance(body.get("data"), dict):
         body = body | {"data": {name: value for name, value in body["data"].items() if name != weather.missing}}
     body = {name: value for name, value in body.items() if name != weather.missing}
+    for fields in (body, body.get("data")):
+        if isinstance(fields, dict) and weather.empty in fields:
+            fields[weather.empty] = ""
     if weather.code == "text" and "code" in body:
         body["code"] = str(body["code"])
     data = body.get("data")

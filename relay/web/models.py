@@ -22,6 +22,9 @@ from relay.web.replies import Json
 from relay.web.shim import script_line
 from relay.web.wiring import wiring
 
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+NO_STORE = {"Cache-Control": "no-store"}  # where an answer holds a ticket or a vendor token
+
 
 async def read_object(request: Request) -> tuple[bytes, dict[str, Any]]:
     """The raw body and the JSON object in it; no body is an empty object."""
@@ -37,9 +40,17 @@ async def put_model(request: Request) -> Response:
     relay = wiring(request)
     body, data = await read_object(request)
     relay.keys.check(request.headers, "models", body)
-    renew = request.query_params.get("renew", "").lower() in ("true", "1")
+    renew = read_switch("renew", request.query_params.get("renew"))
     record, new = await relay.models.register(request.path_params["model"], data.get("name"), renew=renew)
     return Json(described(record), 201 if new else 200)
+
+
+def read_switch(field: str, value: str | None) -> bool:
+    """A query's true or false; not given is false. Raises `Invalid`."""
+    word = "" if value is None else value.lower()
+    if value is not None and word not in SWITCH:
+        raise Invalid(f"'{field}' must be true or false, not {shown(value)}", field=field)
+    return SWITCH.get(word, False)
 
 
 def described(record: ModelRecord) -> dict[str, Any]:
@@ -125,6 +136,7 @@ async def post_ticket(request: Request) -> Response:
             "settings_url": relay.models.settings_url(record),
         },
         201,
+        NO_STORE,
     )
 
 
@@ -138,7 +150,7 @@ async def get_settings_page(request: Request) -> Response:
         raise NoVendorToken(
             f"model '{record.id}' has no vendor token: set LOVENSE_DEVELOPER_TOKEN, then PUT /models/{record.id}"
         )
-    return Json({"model": record.id, "settings_url": url})
+    return Json({"model": record.id, "settings_url": url}, headers=NO_STORE)
 
 
 async def post_feed_ticket(request: Request) -> Response:
@@ -152,7 +164,7 @@ async def post_feed_ticket(request: Request) -> Response:
     record = await relay.models.record(request.path_params["model"])
     ticket, expires_at = relay.tickets.feed(record.id, Audience(audience))
     url = f"{relay.public_url(request)}/feed/{record.id}?ticket={ticket}"
-    return Json({"ticket": ticket, "expires_at": iso(expires_at), "audience": audience, "url": url}, 201)
+    return Json({"ticket": ticket, "expires_at": iso(expires_at), "audience": audience, "url": url}, 201, NO_STORE)
 
 
 routes = [

@@ -102,7 +102,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
         raise Closed(Close.PROTOCOL, f"the journal's id must have 1 to {JOURNAL_LENGTH_MAX} characters")
     try:
         model, load = await admitted(relay, hello)
-        script = relay.models.script_url((await relay.hub.room(model)).record)
+        relay.models.script_url((await relay.hub.room(model)).record)  # a missing key shows before she has a seat
 
         def welcome(room: Room, seat: Seat) -> bytes:
             return messages.welcome(
@@ -113,7 +113,7 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
                 held=room.record.held,
                 stopped=room.record.stopped,
                 ask=seat.asked,
-                script=script,
+                script=relay.models.script_url(room.record),  # her token may have been renewed while she waited
                 at=relay.clock.now(),
             )
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import orjson
 
 from relay.clock import Clock
@@ -20,13 +19,20 @@ from relay.grants import Grant
 from relay.names import clean_name
 from relay.secret import Secret
 from relay.settings import Settings
-from relay.vendors.lovense.calls import RETRY_SECONDS, TIMEOUT_SECONDS, Call, Caller, number_of
+from relay.vendors.lovense.calls import (
+    RETRY_SECONDS,
+    TIMEOUT_SECONDS,
+    VENDORS_OWN,
+    Call,
+    Caller,
+    data_of,
+    number_of,
+    text,
+)
 
 SIGN_TYPE = "HmacSHA256"
 RELATIVE_SECONDS_MAX = 400 * 86400.0  # milliseconds cannot be told from seconds (row 7)
 AHEAD_SECONDS_MAX = 100 * 365 * 86400.0  # a deadline beyond that is a slip, not a date
-TOKEN_LENGTH_MAX = 8192
-VENDORS_OWN = (429, *range(500, 600))  # codes for trouble of its own, which say nothing about a token
 OAUTH = "/remote-dev-api/oauth"
 REFUSED = "the user cancelled, or the tokens are past their time: ask for a new authorization"
 EXCHANGE = Call(
@@ -122,13 +128,7 @@ def succeeded(call: Call, status: int, body: dict[str, Any]) -> dict[str, Any]:
 
 def field(body: dict[str, Any], name: str) -> Any:
     """`data.name`, else `name` at the top; `data` may be JSON text (row 5)."""
-    data = body.get("data")
-    if isinstance(data, str):
-        try:
-            data = msgspec.json.decode(data)
-        except (ValueError, RecursionError):
-            data = None
-    found = data.get(name) if isinstance(data, dict) else None
+    found = data_of(body).get(name)
     return body.get(name) if found is None else found
 
 
@@ -145,12 +145,6 @@ def read_grant(call: Call, body: dict[str, Any], now: float) -> Grant:
         read_deadline(field(body, "reExpiresIn"), now),
         user,
     )
-
-
-def text(value: Any) -> str | None:
-    """A token or an id: one that can travel in a header, or None."""
-    fits = isinstance(value, str) and 0 < len(value) <= TOKEN_LENGTH_MAX and value.isascii() and value.isprintable()
-    return value if fits else None
 
 
 def read_deadline(value: Any, now: float) -> float | None:

@@ -6,6 +6,7 @@ What went wrong is told apart by one question: can the vendor have done what was
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES_MAX = 256 * 1024
 RETRY_SECONDS = 30.0
 RETRY_SECONDS_MAX = 3600.0  # whatever the vendor asks for
+VENDORS_OWN = (429, *range(500, 600))  # codes for trouble of its own, which say nothing about what was asked
+TOKEN_LENGTH_MAX = 8192
 # Every vendor sample sends a browser's; default library agents may be filtered (facts.md 1.8).
 USER_AGENT = "Mozilla/5.0 (compatible; tip-relay)"
 # Nothing of the request can have reached the vendor.
@@ -63,7 +66,7 @@ class Caller:
                 status, wait, content = await self._exchange(call.path, headers, body)
         except NOT_SENT as error:
             raise VendorUntouched(
-                f"the vendor's server cannot be reached for {call.name} ({type(error).__name__}): "
+                f"the vendor's server cannot be reached for {call.name} ({cause_of(error)}): "
                 f"check {self._variable} and {call.remedy}",
                 retry_after=RETRY_SECONDS,
             ) from None
@@ -82,10 +85,11 @@ class Caller:
                 f"the vendor has had too many calls (HTTP 429 to {call.name}): wait, then {call.remedy}",
                 retry_after=wait,
             )
-        body_read = opened(content)
+        too_long = len(content) > ANSWER_BYTES_MAX
+        body_read = None if too_long else opened(content)
         if isinstance(body_read, dict):
             return status, body_read
-        kind = "no JSON" if body_read is None else "no object"
+        kind = "too much" if too_long else "no JSON" if body_read is None else "no object"
         raise VendorUnavailable(
             f"the vendor answered {call.name} with HTTP {status} and {kind}: {call.remedy}", retry_after=wait
         )
@@ -103,6 +107,16 @@ class Caller:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+
+def cause_of(error: BaseException) -> str:
+    """What kept us from the vendor: TLS in its own words, which name certificates and hosts, else the error's kind."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or 'failed'}"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def retry_after(header: str) -> float:
@@ -130,3 +144,17 @@ def number_of(code: Any) -> int | None:
     if isinstance(code, float) and code.is_integer():
         return int(code)
     return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def data_of(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer's `data`, which may be JSON text (facts.md 3.2, row 5); empty where there is none."""
+    data = body.get("data")
+    if isinstance(data, str):
+        data = opened(data.encode("utf-8", "replace"))
+    return data if isinstance(data, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """A token or an id: one that can travel in a header or a URL, or None."""
+    fits = isinstance(value, str) and 0 < len(value) <= TOKEN_LENGTH_MAX and value.isascii() and value.isprintable()
+    return value if fits else None

@@ -9,14 +9,24 @@ import orjson
 from relay.errors import VendorRefused, VendorUnavailable
 from relay.secret import Secret
 from relay.settings import Settings
-from relay.vendors.lovense.calls import RETRY_SECONDS, TIMEOUT_SECONDS, Call, Caller, number_of
+from relay.vendors.lovense.calls import (
+    RETRY_SECONDS,
+    TIMEOUT_SECONDS,
+    VENDORS_OWN,
+    Call,
+    Caller,
+    data_of,
+    number_of,
+    text,
+)
 
-GET_TOKEN = Call("getToken", "/api/cam/model/getToken")
+GET_TOKEN = Call("getToken", "/api/cam/model/getToken", remedy="PUT the model again, which does no harm")
 REMEDIES = {
-    401: "the vendor does not know this developer token: check LOVENSE_DEVELOPER_TOKEN in the vendor's dashboard",
-    402: "the vendor refuses the model's id or name: register the model under another name",
+    401: "the vendor does not know this developer token: set LOVENSE_DEVELOPER_TOKEN as its dashboard shows it",
+    402: "the vendor refuses the model's id or name: PUT the model with another name, or register her under another id",
 }
-BUSY = 505  # "Other errors": the vendor's own
+OTHER_REMEDY = "look into the vendor's dashboard, then PUT the model again"
+SUCCESS = (200, 0)  # the document says 200, the vendor's other servers say 0 (facts.md 1.8)
 
 
 class CamKitClient:
@@ -37,21 +47,28 @@ class CamKitClient:
 
 
 def read_token_answer(status: int, body: dict[str, Any]) -> Secret:
-    """The token out of getToken's answer: success is `result` true and a code of 200 or 0 (facts.md 1.8)."""
-    code = number_of(body.get("code"))
-    if status >= 500 or code == BUSY:
-        raise VendorUnavailable(
-            f"the vendor reports an error of its own for getToken (HTTP {status}, code {code}): try again later",
-            retry_after=RETRY_SECONDS,
+    """The token out of getToken's answer: success is `result` true and a code that says so (facts.md 1.8).
+
+    Raises `VendorRefused` where the vendor says no, `VendorUnavailable` where it speaks of trouble of its own (505,
+    "Other errors", included), or of nothing.
+    """
+    result, code = body.get("result"), number_of(body.get("code"))
+    said = f"HTTP {status}, code {code}"
+    if status >= 500 or code in VENDORS_OWN:
+        raise _unavailable(
+            f"the vendor reports an error of its own for getToken ({said}): wait, then {GET_TOKEN.remedy}"
         )
-    if body.get("result") is not True or code not in (200, 0):
-        remedy = REMEDIES.get(code or 0, "see the vendor's dashboard, then try again")
-        raise VendorRefused(f"getToken was refused (HTTP {status}, code {code}): {remedy}", vendor_code=code)
-    data = body.get("data")
-    token = data.get("mToken") if isinstance(data, dict) else None
-    if not isinstance(token, str) or not token:
-        raise VendorUnavailable(
-            "the vendor answered getToken with success but without data.mToken: try again later",
-            retry_after=RETRY_SECONDS,
-        )
+    if result is False or code not in (None, *SUCCESS):
+        remedy = REMEDIES.get(code or 0, OTHER_REMEDY)
+        raise VendorRefused(f"the vendor refused getToken ({said}): {remedy}", vendor_code=code)
+    if result is not True or code is None or status >= 400:
+        remedy = f"check LOVENSE_API_URL, then {GET_TOKEN.remedy}"
+        raise _unavailable(f"the vendor answered getToken with neither yes nor no ({said}): {remedy}")
+    token = text(data_of(body).get("mToken"))
+    if token is None:
+        raise _unavailable(f"the vendor answered getToken with success but without data.mToken: {GET_TOKEN.remedy}")
     return Secret(token)
+
+
+def _unavailable(detail: str) -> VendorUnavailable:
+    return VendorUnavailable(detail, retry_after=RETRY_SECONDS)
