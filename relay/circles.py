@@ -13,11 +13,14 @@ Framing = Callable[[str, str, bytes], bytes]
 
 
 class Out(Protocol):
-    """What a transport does for its reader. Both return at once."""
+    """What a transport does for its reader. All of it returns at once."""
 
     @property
     def write(self) -> Callable[[bytes], None]:
         """The connection's own: nothing stands between the loop over a circle and the kernel."""
+
+    def allow(self, size: int) -> None:
+        """From here on its follower is paused where more than `size` bytes were written and not taken."""
 
     def finish(self, code: int) -> None:
         """This is the end for now; `code` says how to come back, as for sockets (docs/protocol.md)."""

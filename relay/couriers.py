@@ -71,6 +71,7 @@ class Courier:
         self.sink = sink
         self._depot = depot
         self._kept = sink.cursor  # as the store has it
+        self._told = 0  # up to here entries may be missing, and the receiver knows
         self._kept_at = depot.clock.now()
         self._receiver = Receiver(sink.wish.url, private=depot.private)
         self._signers: tuple[str, list[tuple[Signer, float | None]]] = ("", [])
@@ -164,9 +165,12 @@ class Courier:
             return False
         only = wish.models[0] if wish.models is not None and len(wish.models) == 1 else None
         page = await store.entries(model=only, after=cursor, limit=PAGE_ENTRIES)
-        trimmed = await store.trimmed()  # looked at last: what is not in the page by now shows
-        if trimmed > cursor:
-            return await self._carry(gap_message(store.epoch, cursor, trimmed, self._depot.clock.now()))
+        trimmed = await store.trimmed(only)  # looked at last: what is not in the page by now shows
+        if max(cursor, self._told) < trimmed.some:
+            here, now = max(cursor, trimmed.all), self._depot.clock.now()
+            taken = await self._carry(gap_message(store.epoch, cursor, here, trimmed.some, now))
+            self._told = trimmed.some if taken else self._told
+            return taken
         for entry in page:
             message = entry_message(store.epoch, entry, wish)
             if message is None:

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay.demo_platform import Platform, make_pages
 from relay.sandbox import create_app
 from relay.secret import Secret
-from relay.settings import ApiKey, Settings
+from relay.settings import Settings
+from relay.values import ApiKey
 from relay.web.app import make_app
 from relay.web.server import Server, listen_on, url_of, uvloop_run
 from relay.web.wiring import Wiring, wire

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from relay.errors import BadSettings
-from relay.settings import NO_SECRET, SECRET_VARIABLES, ApiKey, Settings, collect, require_production
+from relay.settings import NO_SECRET, SECRET_VARIABLES, Settings, collect, require_production
+from relay.values import ApiKey
 
 # What the command line and the scripts read, and the relay does not.
 CLIENT_VARIABLES = {"RELAY_URL", "RELAY_KEY", "RELAY_VENV"}

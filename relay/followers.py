@@ -7,7 +7,8 @@ circle, and catches up from the store once it reads again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
 
 import orjson
 
@@ -16,11 +17,11 @@ from relay.circles import Circle, Framing, Out
 from relay.clock import Clock, iso
 from relay.errors import StoreUnavailable
 from relay.feeds import Audience, Cursor, Entry, encode
+from relay.histories import Histories
 from relay.messages import Close
-from relay.settings import FOLLOWER_ENTRIES_MAX, FOLLOWER_STUCK_SECONDS
+from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_ENTRIES_MAX, FOLLOWER_HISTORY_BYTES_MAX, FOLLOWER_STUCK_SECONDS
 from relay.stores import Store
 
-HISTORY_PAGE = 500  # entries read from the store at a time
 HEARTBEAT_SECONDS = 15.0  # of silence
 
 
@@ -87,26 +88,18 @@ class Follower:
     def start(self, after: Cursor | None = None, last: int = 0) -> None:
         """Read what lies behind, then join. Without a wish: from where it is."""
         self._kept, self._overrun = [], False
+        self.out.allow(FOLLOWER_HISTORY_BYTES_MAX)
         self._task = asyncio.create_task(self._catch_up(after, last))
         self._task.add_done_callback(self._caught_up)
 
     async def _catch_up(self, after: Cursor | None, last: int) -> None:
-        followers, circle = self._followers, self.circle
-        if after is not None:
-            gap, self.reached = await followers.place(after)
-            if gap is not None:
-                self.out.write(circle.framing(*gap))
-        elif last > 0:
-            await self._write(await followers.store.newest(model=circle.model, count=last))
-        while page := await followers.store.entries(model=circle.model, after=self.reached, limit=HISTORY_PAGE):
-            await self._write(page)
-
-    async def _write(self, page: Sequence[Entry]) -> None:
-        if page:
-            self.out.write(b"".join(self._followers.framed(self.circle, page)))
-            self.reached = page[-1].n
-        if self._drained is not None:
-            await self._drained.wait()
+        async with aclosing(self._followers.histories.read(self.circle, self.reached, after, last)) as pages:
+            async for page in pages:
+                for piece in page.pieces:
+                    self.out.write(piece)
+                    if self._drained is not None:
+                        await self._drained.wait()
+                self.reached = page.reached
 
     def _caught_up(self, task: asyncio.Task[None]) -> None:
         self._task = None
@@ -142,7 +135,12 @@ class Follower:
             self._kept = None
             self._followers.join(self)
             if fresh:
-                self.out.write(b"".join(fresh))
+                self.tell(b"".join(fresh))
+
+    def tell(self, data: bytes) -> None:
+        """Write to it while others wait: a connection that ended in this turn of the loop stops nobody."""
+        with suppress(RuntimeError):
+            self.out.write(data)
 
 
 class Followers:
@@ -150,6 +148,7 @@ class Followers:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
+        self.histories = Histories(store, clock)
         self.published = 0  # the newest entry that was made known
         self._clock = clock
         self._circles: dict[str | None, list[Circle]] = {}
@@ -199,6 +198,7 @@ class Followers:
         circle.flush(self.published, self._now())  # what came before it is not for it
         circle.arriving.discard(follower)
         circle.members.add(follower)
+        follower.out.allow(FOLLOWER_BYTES_MAX)
         circle.writes = None
 
     def wait_for(self, follower: Follower) -> None:
@@ -262,10 +262,13 @@ class Followers:
         while True:
             await asyncio.sleep(min(1.0, HEARTBEAT_SECONDS / 4))
             at = self._now()
+            waiting = [follower for follower in self._due if follower.circle.spoke_at + HEARTBEAT_SECONDS <= at]
             data = orjson.dumps({"type": "heartbeat", "at": iso(self._clock.now())})
             for circle in self._everybody():
                 if circle.spoke_at + HEARTBEAT_SECONDS <= at:
                     circle.say(circle.framing("", "heartbeat", data), at)
+            for follower in waiting:  # theirs is a silence too: nothing was published since they came
+                follower.tell(follower.circle.framing("", "heartbeat", data))
 
     def end(self) -> None:
         """Every reader is told that this is the end for now; so is whoever comes back too soon."""
@@ -277,24 +280,3 @@ class Followers:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-    # -- what lies behind ----------------------------------------------------------
-
-    def framed(self, circle: Circle, page: Sequence[Entry]) -> Iterable[bytes]:
-        epoch = self.store.epoch
-        for entry in page:
-            data = encode(epoch, entry, circle.audience)
-            if data is not None:
-                yield circle.framing(str(Cursor(epoch, entry.n)), entry.type, data)
-
-    async def place(self, after: Cursor) -> tuple[tuple[str, str, bytes] | None, int]:
-        """Where a cursor leads: the entry up to which its reader has everything, and a `gap` where that is not so:
-        retention has taken it, or it is another store's."""
-        epoch, trimmed = self.store.epoch, await self.store.trimmed()
-        ours = after.epoch == epoch and after.n <= await self.store.last()
-        if ours and trimmed <= after.n:
-            return None, after.n
-        why = "those entries are older than the history" if ours else "the cursor belongs to another store"
-        id = str(Cursor(epoch, trimmed))
-        body = {"id": id, "type": "gap", "at": iso(self._clock.now()), "after": str(after), "why": why}
-        return (id, "gap", orjson.dumps(body)), after.n if ours else trimmed

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -14,8 +13,21 @@ from typing import Any
 
 from relay.errors import BadSettings
 from relay.secret import Secret
+from relay.values import (
+    ApiKey,
+    number_between,
+    one_of,
+    read_api_keys,
+    read_encryption_keys,
+    read_origins,
+    read_seconds,
+    read_secrets,
+    read_some_seconds,
+    read_store,
+    read_ttl,
+    read_url,
+)
 
-RIGHTS = frozenset({"tips", "models", "feed", "accounts"})
 NO_SECRET = Secret("")
 
 # Limits that are part of the contract, or that nobody has had reason to move.
@@ -25,7 +37,6 @@ BATCH_TIPS_MAX = 1000
 TIP_ID_LENGTH_MAX = 128
 MODEL_ID_LENGTH_MAX = 128
 AMOUNT_MAX = 2**53 - 1  # what a JavaScript number still counts exactly
-EXPIRES_IN_SECONDS_MAX = 24 * 3600
 LINE_TIPS_MAX = 10_000  # tips waiting for one model
 FLIGHT_TIPS_MAX = 16  # tips on their way to one page, not acknowledged yet
 FRAME_BYTES_MAX = 64 * 1024  # from the page
@@ -46,6 +57,7 @@ FEED_TICKET_SECONDS = 3600  # a reader's, to connect with
 RESUME_SECONDS = 24 * 3600
 FOLLOWER_ENTRIES_MAX = 1000  # entries kept for one reader while it reads history
 FOLLOWER_BYTES_MAX = 256 * 1024  # written to one reader and not taken by it, before it falls behind
+FOLLOWER_HISTORY_BYTES_MAX = 32 * 1024  # the same while it reads history: this is nobody's but its own
 FOLLOWER_STUCK_SECONDS = 10  # for a reader that fell behind to take what was written, before it is cut
 HISTORY_ENTRIES_MAX = 10_000  # entries read back for one reader in one go
 PAGE_RECEIPTS_MAX = 1000
@@ -63,155 +75,50 @@ def setting(variable: str, doc: str, read: Callable[[str], Any] = str, default: 
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A backend's key. `rights` is a subset of `RIGHTS`."""
-
-    name: str
-    key: Secret
-    rights: frozenset[str] = RIGHTS
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("must be a number") from None
-
-
-def _seconds(text: str) -> float:
-    value = _float(text)
-    if not 0 <= value <= 30 * 86400:
-        raise ValueError("must be between 0 and 2592000 seconds")
-    return value
-
-
-def _some_seconds(text: str) -> float:
-    value = _seconds(text)
-    if not value:
-        raise ValueError("must be above 0 seconds")
-    return value
-
-
-def _ttl(text: str) -> float:
-    value = _float(text)
-    if not 0 < value <= EXPIRES_IN_SECONDS_MAX:
-        raise ValueError(f"must be above 0 and at most {EXPIRES_IN_SECONDS_MAX} seconds")
-    return value
-
-
-def _number(low: float, high: float) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = _float(text)
-        if not value.is_integer():
-            raise ValueError("must be a whole number")
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low:g} and {high:g}")
-        return int(value)
-
-    return read
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return text
-
-    return read
-
-
-def _secrets(text: str) -> tuple[Secret, ...]:
-    keys = _list(text)
-    if any(len(key) < 32 for key in keys):
-        raise ValueError("each key must have at least 32 characters; 'relay keys' makes good ones")
-    return tuple(map(Secret, keys))
-
-
-def _encryption_keys(text: str) -> tuple[Secret, ...]:
-    keys = _list(text)
-    if any(not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key) for key in keys):
-        raise ValueError("each key must be 32 bytes in url-safe base64; 'relay keys' makes good ones")
-    return tuple(map(Secret, keys))
-
-
-def _api_keys(text: str) -> tuple[ApiKey, ...]:
-    keys = []
-    for part in _list(text):
-        name, _, rest = part.partition(":")
-        key, _, rights = rest.partition(":")
-        wanted = frozenset(rights.split("+")) if rights else RIGHTS
-        if not name or len(key) < 16:
-            raise ValueError("must be 'name:key' or 'name:key:right+right', each key at least 16 characters")
-        if wanted - RIGHTS:
-            raise ValueError(f"the rights of '{name}' must be among {', '.join(sorted(RIGHTS))}")
-        keys.append(ApiKey(name, Secret(key), wanted))
-    return tuple(keys)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.rstrip("/").lower() for part in _list(text))
-    for origin in origins:
-        if origin != "*" and not re.fullmatch(r"https?://[^/]+", origin):
-            raise ValueError(f"'{origin}' is not an origin; write 'https://host' or 'https://host:port'")
-    return origins
-
-
-def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://\S+", text):
-        raise ValueError("must be an http(s) URL")
-    return text.rstrip("/")
-
-
-def _store(text: str) -> str:
-    if text != "memory:" and not (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
-        raise ValueError("must be 'sqlite:///PATH' or 'memory:'")
-    return text
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """What an operator can set."""
 
-    secrets: tuple[Secret, ...] = setting("RELAY_SECRETS", "signing keys for tickets, newest first", _secrets, ())
+    secrets: tuple[Secret, ...] = setting("RELAY_SECRETS", "signing keys for tickets, newest first", read_secrets, ())
     encryption_keys: tuple[Secret, ...] = setting(
-        "RELAY_ENCRYPTION_KEYS", "keys for vendor tokens at rest, newest first", _encryption_keys, ()
+        "RELAY_ENCRYPTION_KEYS", "keys for vendor tokens at rest, newest first", read_encryption_keys, ()
     )
-    api_keys: tuple[ApiKey, ...] = setting("RELAY_API_KEYS", "backends: name:key[:right+right], …", _api_keys, ())
-    origins: tuple[str, ...] = setting("RELAY_ORIGINS", "origins whose pages may connect", _origins, ())
-    store: str = setting("RELAY_STORE", "sqlite:///PATH or memory:", _store, "sqlite:///relay.db")
-    public_url: str | None = setting("RELAY_PUBLIC_URL", "how browsers reach the relay", _url, None)
+    api_keys: tuple[ApiKey, ...] = setting("RELAY_API_KEYS", "backends: name:key[:right+right], …", read_api_keys, ())
+    origins: tuple[str, ...] = setting("RELAY_ORIGINS", "origins whose pages may connect", read_origins, ())
+    store: str = setting("RELAY_STORE", "sqlite:///PATH or memory:", read_store, "sqlite:///relay.db")
+    public_url: str | None = setting("RELAY_PUBLIC_URL", "how browsers reach the relay", read_url, None)
     host: str = setting("RELAY_HOST", "address to listen on", str, "127.0.0.1")
-    port: int = setting("RELAY_PORT", "port to listen on; PORT counts too; 0 picks one", _number(0, 65535), 8000)
-    tip_ttl: float = setting("RELAY_TIP_TTL", "seconds a tip may wait for its page", _ttl, 120.0)
+    port: int = setting("RELAY_PORT", "port to listen on; PORT counts too; 0 picks one", number_between(0, 65535), 8000)
+    tip_ttl: float = setting("RELAY_TIP_TTL", "seconds a tip may wait for its page", read_ttl, 120.0)
     reaction_grace: float = setting(
-        "RELAY_REACTION_GRACE", "seconds a played tip waits for vendor evidence", _seconds, 60.0
+        "RELAY_REACTION_GRACE", "seconds a played tip waits for vendor evidence", read_seconds, 60.0
     )
     uncertain: str = setting(
-        "RELAY_UNCERTAIN", "what to do with uncertain tips", _one_of("hold", "replay", "skip"), "hold"
+        "RELAY_UNCERTAIN", "what to do with uncertain tips", one_of("hold", "replay", "skip"), "hold"
     )
     anonymous_name: str = setting("RELAY_ANONYMOUS_NAME", "the alias of anonymous tippers", str, "Anonymous")
-    heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", _some_seconds, 20.0)
-    drain_seconds: float = setting("RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", _seconds, 20.0)
-    retention_days: int = setting("RELAY_RETENTION_DAYS", "days a tip's record is kept", _number(1, 3650), 30)
-    history_days: int = setting("RELAY_HISTORY_DAYS", "days the feed can be resumed", _number(1, 3650), 7)
+    heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", read_some_seconds, 20.0)
+    drain_seconds: float = setting(
+        "RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", read_seconds, 20.0
+    )
+    retention_days: int = setting("RELAY_RETENTION_DAYS", "days a tip's record is kept", number_between(1, 3650), 30)
+    history_days: int = setting("RELAY_HISTORY_DAYS", "days the feed can be resumed", number_between(1, 3650), 7)
     sinks_private: str = setting(
-        "RELAY_SINKS_PRIVATE", "sinks in our own network, and without TLS", _one_of("refuse", "allow"), "refuse"
+        "RELAY_SINKS_PRIVATE", "sinks in our own network, and without TLS", one_of("refuse", "allow"), "refuse"
+    )
+    history_entries: int = setting(
+        "RELAY_HISTORY_ENTRIES", "entries of one model's feed that are kept at most", number_between(1, 10**9), 100_000
     )
     log_level: str = setting(
-        "RELAY_LOG_LEVEL", "least severity logged", _one_of("debug", "info", "warning", "error"), "info"
+        "RELAY_LOG_LEVEL", "least severity logged", one_of("debug", "info", "warning", "error"), "info"
     )
     developer_token: Secret = setting("LOVENSE_DEVELOPER_TOKEN", "vendor's developer token", Secret, NO_SECRET)
     app_id: str = setting("LOVENSE_APP_ID", "vendor's App Gallery application", str, "")
     app_secret: Secret = setting("LOVENSE_APP_SECRET", "vendor's App Gallery secret", Secret, NO_SECRET)
     lovense_api_url: str = setting(
-        "LOVENSE_API_URL", "the vendor's Cam Kit server", _url, "https://api.lovense-api.com"
+        "LOVENSE_API_URL", "the vendor's Cam Kit server", read_url, "https://api.lovense-api.com"
     )
     lovense_app_gallery_url: str = setting(
-        "LOVENSE_APP_GALLERY_URL", "the vendor's App Gallery server", _url, "https://appgallery.lovense.com"
+        "LOVENSE_APP_GALLERY_URL", "the vendor's App Gallery server", read_url, "https://appgallery.lovense.com"
     )
 
     def __repr__(self) -> str:

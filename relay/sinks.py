@@ -159,12 +159,13 @@ def entry_message(epoch: str, entry: Entry, wish: Wish) -> Message | None:
     return Message(str(Cursor(epoch, entry.n)), entry.n, envelope(entry.type, entry.at, orjson.Fragment(data)))
 
 
-def gap_message(epoch: str, cursor: int, trimmed: int, at: float) -> Message:
-    """Said once instead of the entries that retention has taken before the sink could."""
-    after = str(Cursor(epoch, cursor))
+def gap_message(epoch: str, cursor: int, here: int, until: int, at: float) -> Message:
+    """Said instead of entries between `cursor` and `until` that retention has taken before the sink could; the sink goes
+    on from `here`."""
+    after, end = str(Cursor(epoch, cursor)), str(Cursor(epoch, until))
     why = "those entries are older than the history"
-    gap = {"id": str(Cursor(epoch, trimmed)), "type": "gap", "at": iso(at), "after": after, "why": why}
-    return Message(f"gap-{after}", trimmed, envelope("gap", at, gap))
+    gap = {"id": str(Cursor(epoch, here)), "type": "gap", "at": iso(at), "after": after, "until": end, "why": why}
+    return Message(f"gap-{after}-{until}", here, envelope("gap", at, gap))
 
 
 def check_message(id: str, sink: Sink, at: float) -> Message:

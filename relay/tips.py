@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from relay.clock import iso
 from relay.errors import Invalid
 from relay.names import clean_name
-from relay.settings import AMOUNT_MAX, EXPIRES_IN_SECONDS_MAX, MODEL_ID_LENGTH_MAX, TIP_ID_LENGTH_MAX
+from relay.settings import AMOUNT_MAX, MODEL_ID_LENGTH_MAX, TIP_ID_LENGTH_MAX
+from relay.values import EXPIRES_IN_SECONDS_MAX
 
 
 class Status(StrEnum):

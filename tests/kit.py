@@ -23,7 +23,8 @@ from websockets.exceptions import ConnectionClosed
 
 from relay.clock import Clock
 from relay.secret import Secret
-from relay.settings import ApiKey, Settings
+from relay.settings import Settings
+from relay.values import ApiKey
 from relay.web.app import make_app
 from relay.web.server import Server, dismiss, drain, listen_on, url_of
 from relay.web.wiring import Wiring, wire

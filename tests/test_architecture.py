@@ -34,6 +34,7 @@ VOCABULARY = {
     "relay.surrogates",
     "relay.tickets",
     "relay.tips",
+    "relay.values",
 }
 EDGES = {"relay.cli", "relay.demo", "relay.demo_platform", "relay.web", "relay.sandbox"}  # nobody below imports these
 WORLD = {

@@ -298,7 +298,8 @@ async def test_what_retention_took_is_told_as_a_gap(relay, receiver, sink, clock
     await say(relay, "three")
     await sink.order("enable")
     _, gap, three = await receiver.until(3)
-    assert ("gap", before["cursor"], f"gap-{before['cursor']}") == (gap.data["type"], gap.data["after"], gap.id)
+    assert ("gap", before["cursor"]) == (gap.data["type"], gap.data["after"])
+    assert gap.id == f"gap-{before['cursor']}-{gap.data['until'].rpartition('-')[2]}"
     assert (True, "three") == (gap.signed_with(sink.secret), three.data["text"])
 
 
@@ -311,7 +312,7 @@ async def test_what_was_not_for_a_sink_leaves_no_gap(relay, platform, receiver, 
     clock.tick(8 * DAY)
     await relay.wiring.store.sweep(tips_before=0, entries_before=clock.now() - 7 * DAY)
     kept = await relay.wiring.store.document("sink", sink.id)
-    assert kept.body["cursor"] == await relay.wiring.store.trimmed()
+    assert kept.body["cursor"] == (await relay.wiring.store.trimmed()).all
 
 
 # -- over the relay's life ----------------------------------------------------------

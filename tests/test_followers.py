@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from unit_kit import T0, settle
 
 from relay import followers as followers_module
+from relay import histories
 from relay.clock import TickingClock
 from relay.errors import StoreUnavailable
 from relay.feeds import Audience, Cursor, Draft
-from relay.followers import HISTORY_PAGE, Followers
-from relay.settings import FOLLOWER_ENTRIES_MAX
+from relay.followers import Followers
+from relay.histories import PAGE_ENTRIES, PIECE_BYTES
+from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_ENTRIES_MAX, FOLLOWER_HISTORY_BYTES_MAX
 from relay.stores import Change
 from relay.stores.memory import MemoryStore
 
@@ -42,9 +44,9 @@ class SlowStore(MemoryStore):
         await self._wait()
         return found
 
-    async def newest(self, **asked):
+    async def before_last(self, **asked):
         await self._wait()
-        found = await super().newest(**asked)
+        found = await super().before_last(**asked)
         await self._wait()
         return found
 
@@ -105,6 +107,9 @@ class Ear:
         assert self.code is None, "an entry after the end"
         self.written.append(data)
 
+    def allow(self, size):
+        self.allowed = size
+
     def finish(self, code):
         self.code = code
         self.follower.leave()
@@ -148,7 +153,7 @@ async def test_a_start_with_history(feed):
 
 async def test_a_long_history_comes_in_pages(feed):
     """All of it, in order."""
-    feed.say(2 * HISTORY_PAGE + 7)
+    feed.say(2 * PAGE_ENTRIES + 7)
     assert numbers(1, feed.written) == await feed.read(after=feed.cursor(0), count=feed.written)
 
 
@@ -229,8 +234,104 @@ async def test_a_gap_is_a_place_to_resume_from(feed):
     ear = feed.follow(Ear(), after=Cursor("other", 7))
     await settle()
     gap, said = ear.said
-    assert (str(feed.cursor(0)), "gap", "other-7", "1") == (gap["id"], gap["type"], gap["after"], said["text"])
+    here = str(feed.cursor(0))
+    assert (here, "gap", "other-7", here, "1") == (gap["id"], gap["type"], gap["after"], gap["until"], said["text"])
     assert "another store" in gap["why"]
+
+
+async def test_a_gap_says_from_where_to_where(feed):
+    """A model that said too much: her readers hear where their history begins, the platform that some of it is gone."""
+    feed.say(2, model="mia")
+    feed.say(4)
+    feed.say(1, model="mia")
+    await feed.store.sweep(tips_before=0, entries_before=0, entries_max=2)
+    for wish, texts, here in (
+        ({}, ["gap", "5", "6"], 4),
+        ({"model": None, "audience": Audience.PLATFORM}, ["gap", "2", "5", "6", "7"], 1),
+    ):
+        ear = feed.follow(Ear(), after=feed.cursor(1), **wish)
+        await settle()
+        gap = ear.said[0]
+        assert (texts, *map(str, map(feed.cursor, (here, 1, 4)))) == (ear.heard, gap["id"], gap["after"], gap["until"])
+    assert ["6"] == await feed.read(last=1, count=1)
+
+
+async def test_retention_that_overtakes_a_reader_in_its_history_is_no_silence(feed):
+    """Between two pages its next entries go: a gap says so, in its place."""
+    feed.say(2 * PAGE_ENTRIES + 1)
+    ear = feed.follow(Ear(), after=feed.cursor(0))
+    ear.follower.pause()
+    await settle()
+    await feed.store.sweep(tips_before=0, entries_before=0, entries_max=1, limit=2 * PAGE_ENTRIES)
+    ear.follower.resume()
+    await settle()
+    assert [*numbers(1, PAGE_ENTRIES), "gap", str(feed.written)] == ear.heard
+    ids = [int(one["id"].partition("-")[2]) for one in ear.said]
+    assert sorted(ids) == ids
+
+
+async def test_a_reader_that_waits_for_the_first_entry_hears_heartbeats(feed, monkeypatch):
+    """It has read further than has been made known since the start, and nothing happens."""
+    monkeypatch.setattr(followers_module, "HEARTBEAT_SECONDS", 0.04)
+    feed.say(3)
+    feed.followers.published = 0  # a fresh start over an old store
+    ear = feed.follow(Ear(), after=feed.cursor(2))
+    beating = asyncio.create_task(feed.followers.beat())
+    async with asyncio.timeout(5):
+        while "heartbeat" not in ear.heard:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    beating.cancel()
+    feed.say()
+    await settle()
+    assert ["3", "4"] == [text for text in ear.heard if text != "heartbeat"]
+
+
+async def test_readers_who_come_back_together_share_what_they_read(feed, monkeypatch):
+    """A page is read and encoded once for all who ask for it; each looks for itself whether that was all."""
+    looks = []
+    plain = feed.store.entries
+
+    async def entries(**asked):
+        looks.append(asked["after"])
+        return await plain(**asked)
+
+    feed.store.entries = entries
+    feed.store.turns = 2
+    feed.say(PAGE_ENTRIES + 50)
+    ears = [feed.follow(Ear(), after=feed.cursor(0)) for _ in range(5)]
+    await turns(5)
+    feed.say()
+    ears += [feed.follow(Ear(), after=feed.cursor(0)) for _ in range(5)]
+    await turns(20)
+    assert [numbers(1, feed.written)] * 10 == [ear.heard for ear in ears]
+    assert (1, 1) == (looks.count(0), looks.count(PAGE_ENTRIES))
+    assert ears[0].written[0] is ears[9].written[0]
+
+
+async def test_a_shared_page_is_kept_for_a_moment_and_within_bounds(feed, monkeypatch):
+    """Memory for what others may want has an end."""
+    monkeypatch.setattr(histories, "SHARED_SECONDS", 0.01)
+    feed.say(PAGE_ENTRIES)
+    feed.follow(Ear(), after=feed.cursor(0))
+    await settle()
+    assert (1, True) == (len(feed.followers.histories._pages), 0 < feed.followers.histories._bytes)
+    await asyncio.sleep(0.03)
+    assert ({}, 0) == (feed.followers.histories._pages, feed.followers.histories._bytes)
+    monkeypatch.setattr(histories, "SHARED_BYTES_MAX", 1000)
+    ear = feed.follow(Ear(), after=feed.cursor(0))
+    await settle()
+    assert ({}, numbers(1, PAGE_ENTRIES)) == (feed.followers.histories._pages, ear.heard)
+
+
+async def test_who_leaves_takes_nobodys_page_along(feed):
+    """The reader that began to read it goes; the others hear it."""
+    feed.store.turns = 3
+    feed.say(30)
+    first, other = (feed.follow(Ear(), after=feed.cursor(0)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.follower.gone()
+    await turns(10)
+    assert ([], numbers(1, 30)) == (first.heard, other.heard)
 
 
 # -- slow readers, silence, the end ----------------------------------------------------------
@@ -242,7 +343,7 @@ async def test_a_slow_reader_delays_nobody_and_catches_up(feed):
     feed.say(2)
     await settle()
     slow.follower.pause()
-    feed.say(2 * HISTORY_PAGE)
+    feed.say(2 * PAGE_ENTRIES)
     await settle()
     assert (["1", "2"], numbers(1, feed.written)) == (slow.heard, quick.heard)
     slow.follower.resume()
@@ -254,15 +355,17 @@ async def test_a_slow_reader_delays_nobody_and_catches_up(feed):
 
 
 async def test_a_reader_that_stops_in_its_history_waits_there(feed):
-    """Pages of history are written as they are taken."""
-    feed.say(3 * HISTORY_PAGE)
-    ear = feed.follow(Ear(), after=feed.cursor(0))
+    """History is written in small pieces, as they are taken: what waits for one reader is its own."""
+    feed.say(3 * PAGE_ENTRIES, to="x" * 500)
+    ear = feed.follow(Ear(), after=feed.cursor(0), model=None, audience=Audience.PLATFORM)
     ear.follower.pause()
     await settle()
-    assert numbers(1, HISTORY_PAGE) == ear.heard
+    (piece,) = ear.written
+    assert PIECE_BYTES <= len(piece) <= PIECE_BYTES + 1000
+    assert FOLLOWER_HISTORY_BYTES_MAX == ear.allowed
     ear.follower.resume()
-    await settle()
-    assert numbers(1, feed.written) == ear.heard
+    await turns(20)
+    assert (numbers(1, feed.written), FOLLOWER_BYTES_MAX) == (ear.heard, ear.allowed)
 
 
 async def test_a_stuck_reader_is_cut(feed, monkeypatch):
@@ -284,7 +387,7 @@ async def test_more_than_is_kept_meanwhile_comes_from_the_store(feed):
     feed.say(1)
     ear = feed.follow(Ear(), after=feed.cursor(0))
     await asyncio.sleep(0)
-    feed.say(FOLLOWER_ENTRIES_MAX + HISTORY_PAGE)
+    feed.say(FOLLOWER_ENTRIES_MAX + PAGE_ENTRIES)
     assert FOLLOWER_ENTRIES_MAX >= len(ear.follower._kept)
     await turns(200)
     feed.say(1)

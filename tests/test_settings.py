@@ -6,7 +6,8 @@ import pytest
 
 from relay.errors import BadSettings
 from relay.secret import Secret
-from relay.settings import RIGHTS, SECRET_VARIABLES, ApiKey, Settings, read_settings, require_production
+from relay.settings import SECRET_VARIABLES, Settings, read_settings, require_production
+from relay.values import RIGHTS, ApiKey
 
 SECRET = "s3cr3t" * 7
 FERNET = "k" * 43 + "="
@@ -28,6 +29,7 @@ GOOD = {
     "RELAY_RETENTION_DAYS": "90",
     "RELAY_HISTORY_DAYS": "1",
     "RELAY_SINKS_PRIVATE": "allow",
+    "RELAY_HISTORY_ENTRIES": "5000",
     "RELAY_LOG_LEVEL": "debug",
     "LOVENSE_DEVELOPER_TOKEN": SECRET,
     "LOVENSE_APP_ID": "app",
@@ -56,6 +58,7 @@ READ = Settings(
     retention_days=90,
     history_days=1,
     sinks_private="allow",
+    history_entries=5000,
     log_level="debug",
     developer_token=Secret(SECRET),
     app_id="app",
@@ -94,6 +97,7 @@ BAD = [
     ("RELAY_RETENTION_DAYS", "1.5"),
     ("RELAY_HISTORY_DAYS", "4000"),
     ("RELAY_SINKS_PRIVATE", "yes"),
+    ("RELAY_HISTORY_ENTRIES", "0"),
     ("RELAY_LOG_LEVEL", "chatty"),
     ("LOVENSE_API_URL", "api.lovense.com"),
     ("LOVENSE_APP_GALLERY_URL", "javascript:alert(1)"),

@@ -8,7 +8,7 @@ from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Draft
-from relay.stores import Change, Document, ModelRecord, make_store, sqlite_writer
+from relay.stores import Change, Document, ModelRecord, Trimmed, make_store, sqlite_writer
 from relay.stores.memory import MemoryStore
 from relay.stores.sqlite import SqliteStore
 from relay.tips import Status, accept, move
@@ -110,11 +110,11 @@ async def test_nobody_is_found_where_nobody_is(store):
         await store.room("coco"),
         await store.counts(),
     )
-    assert ([], [], 0, 0) == (
+    assert ([], 0, 0, 0) == (
         await store.entries(),
-        await store.newest(count=5),
+        await store.before_last(count=5),
         await store.last(),
-        await store.trimmed(),
+        (await store.trimmed()).some,
     )
 
 
@@ -200,16 +200,19 @@ async def test_entries_are_numbered_and_made_known_in_order(store):
 
 
 async def test_entries_are_read_by_place(store):
-    """Of one model or all, from beyond a number, so many; the newest by rising number."""
+    """Of one model or all, from beyond a number, so many; and where the last so many begin."""
     for n in range(6):
         await store.keep(Change(entries=(draft(str(n), "coco" if n % 2 == 0 else "mia"),)))
     second = store.known[1].n
     assert ["2", "3"] == texts(await store.entries(after=second, limit=2))
-    assert (["0", "2", "4"], ["2", "4"]) == (
-        texts(await store.entries(model="coco")),
-        texts(await store.newest(model="coco", count=2)),
-    )
-    assert (["4", "5"], []) == (texts(await store.newest(count=2)), await store.newest(model="nobody", count=2))
+    assert ["0", "2", "4"] == texts(await store.entries(model="coco"))
+    ns = [entry.n for entry in store.known]
+    assert [ns[0], ns[3], 0, 0] == [
+        await store.before_last(model="coco", count=2),
+        await store.before_last(count=2),
+        await store.before_last(count=6),
+        await store.before_last(model="nobody", count=2),
+    ]
 
 
 async def test_an_empty_change_waits_for_those_before_it(store):
@@ -248,10 +251,13 @@ async def test_a_sweep_says_how_far_it_came(store):
     for n in range(4):
         await store.keep(Change(entries=(draft(str(n), at=T0 + n),)))
     assert 2 == await store.sweep(tips_before=0, entries_before=T0 + 2)
-    assert (store.known[1].n, ["2", "3"]) == (await store.trimmed(), texts(await store.entries()))
+    assert (Trimmed(store.known[1].n, store.known[1].n), ["2", "3"]) == (
+        await store.trimmed(),
+        texts(await store.entries()),
+    )
     assert 2 == await store.sweep(tips_before=0, entries_before=T0 + 9)
     last = store.known[-1].n
-    assert (last, last) == (await store.trimmed(), await store.last())
+    assert (Trimmed(last, last), last) == (await store.trimmed("coco"), await store.last())
     assert last < (await store.keep(Change(entries=(draft(),)))).entries[0].n
 
 
@@ -261,6 +267,24 @@ async def test_a_sweep_has_a_size(store):
         await store.keep(Change(new=a_receipt(f"t{n}", Status.DONE), entries=(draft(str(n)),)))
     swept = [await store.sweep(tips_before=T0 + 1, entries_before=T0 + 1, limit=2) for _ in range(4)]
     assert [4, 4, 2, 0] == swept
+
+
+async def test_a_sweep_keeps_the_newest_entries_of_each_model(store):
+    """Who says very much takes no room from others, and what has gone of hers can be told for her feed and for all."""
+    for n in range(6):
+        await store.keep(Change(entries=(draft(f"c{n}"),)))
+    await store.keep(Change(entries=(draft("m", model="mia"),)))
+    gone = store.known[3].n
+    assert [3, 1, 0] == [await store.sweep(tips_before=0, entries_before=0, entries_max=2, limit=3) for _ in range(3)]
+    assert ["c4", "c5", "m"] == texts(await store.entries())
+    assert [Trimmed(gone, gone), Trimmed(), Trimmed(0, gone)] == [
+        await store.trimmed("coco"),
+        await store.trimmed("mia"),
+        await store.trimmed(),
+    ]
+    assert 3 == await store.sweep(tips_before=0, entries_before=T0 + 1, entries_max=2)
+    last = store.known[-1].n
+    assert [Trimmed(last, last)] * 2 == [await store.trimmed("coco"), await store.trimmed()]
 
 
 # -- only with a disk ----------------------------------------------------------

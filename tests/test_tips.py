@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import Invalid
-from relay.settings import AMOUNT_MAX, EXPIRES_IN_SECONDS_MAX, MODEL_ID_LENGTH_MAX, TIP_ID_LENGTH_MAX
+from relay.settings import AMOUNT_MAX, MODEL_ID_LENGTH_MAX, TIP_ID_LENGTH_MAX
 from relay.tips import LIFE, OPEN, IllegalMove, Status, Tip, accept, extend, move, read_tip, receipt_as_json, shown
+from relay.values import EXPIRES_IN_SECONDS_MAX
 
 # Design section 4, "leaves to", word for word, and the two arrows that a late journal adds to `uncertain`.
 ARROWS = {

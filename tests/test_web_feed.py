@@ -24,7 +24,9 @@ from websockets.exceptions import ConnectionClosed
 from relay import followers
 from relay.clock import TickingClock
 from relay.feeds import Audience, Draft
+from relay.histories import PIECE_BYTES
 from relay.secret import Secret
+from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_HISTORY_BYTES_MAX
 from relay.stores import Change
 from relay.tickets import Tickets
 from relay.web import websocket
@@ -358,6 +360,44 @@ async def test_a_reader_that_does_not_read_is_cut(relay, platform, over, monkeyp
             assert text == (await quick.next("announcement"))["text"]
     await eventually(lambda: not len(relay.wiring.followers), "the reader's end")
     writer.close()
+
+
+async def stuck_reader(relay, over, wish=""):
+    """A connection that asks, and then takes nothing."""
+    followers = len(relay.wiring.followers)
+    reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"), limit=1)
+    reader._transport.pause_reading()
+    writer.write(RAW[over].format(path=f"/feed/coco{wish}", key=KEY).encode())
+    await eventually(lambda: followers < len(relay.wiring.followers), "the reader")
+    return writer
+
+
+async def test_what_waits_for_a_stuck_reader_has_an_end(relay, platform, over):
+    """Little of its history, which is nobody's but its own; of what happens a bit more, which is everybody's."""
+    text, count = "x" * 5000, 400
+    drafts = [Draft("coco", "announcement", T0, {"text": text})] * 4
+    for _ in range(count // len(drafts)):
+        await relay.wiring.store.keep(Change(entries=tuple(drafts)))
+    writers = [await stuck_reader(relay, over, wish) for wish in ("", "", f"?last={count}", f"?last={count}")]
+    (circle,) = relay.wiring.followers._everybody()
+    live, returning = set(circle.members), circle.arriving - circle.members
+    async with relay.feed(over=over) as quick:
+        await eventually(lambda: 5 == len(relay.wiring.followers), "the one that reads")
+        for _ in range(count // len(drafts)):
+            await relay.wiring.store.keep(Change(entries=tuple(drafts)))
+        for _ in range(count):
+            await quick.next("announcement")
+        assert (2, 2) == (len(live), len(returning))
+        assert not circle.members & (live | returning)
+        assert max(map(waiting, live)) <= FOLLOWER_BYTES_MAX + len(drafts) * 5200
+        assert max(map(waiting, returning)) <= FOLLOWER_HISTORY_BYTES_MAX + PIECE_BYTES + 5200
+    for writer in writers:
+        writer.close()
+
+
+def waiting(follower):
+    """Bytes that were written to a reader and not taken."""
+    return follower.out.write.__self__.get_write_buffer_size()
 
 
 async def test_words_of_a_reader_are_ignored(relay, platform):

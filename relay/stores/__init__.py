@@ -61,6 +61,13 @@ class Kept(Struct, frozen=True):
     replayed: bool = False
 
 
+class Trimmed(Struct, frozen=True):
+    """What retention has taken of a feed. Up to `all` nothing is left; from there to `some` there are holes."""
+
+    all: int = 0
+    some: int = 0
+
+
 Follow = Callable[[Sequence[Entry]], None]
 
 
@@ -123,17 +130,20 @@ class Store(Protocol):
     async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Entries by rising `n`, from beyond `after`. `model` None: of all models."""
 
-    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
-        """The last `count` entries, by rising `n`."""
+    async def before_last(self, *, model: str | None = None, count: int) -> int:
+        """The `n` before the last `count` entries; where there are fewer, 0."""
 
-    async def trimmed(self) -> int:
-        """The highest `n` that retention has taken away; 0 when nothing has gone yet."""
+    async def trimmed(self, model: str | None = None) -> Trimmed:
+        """How far retention has come in a model's feed, or in everybody's; zeros when nothing has gone yet."""
 
     async def last(self) -> int:
         """The highest `n` given so far."""
 
-    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
-        """Forget up to `limit` closed tips and entries from before these times (seconds since 1970); how many went."""
+    async def sweep(
+        self, *, tips_before: float, entries_before: float, entries_max: int | None = None, limit: int = 500
+    ) -> int:
+        """Forget closed tips and entries from before these times (seconds since 1970), and of each model all but the
+        newest `entries_max` entries: up to `limit` of each kind at once. How many went."""
 
 
 def make_store(url: str) -> Store:

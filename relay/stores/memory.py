@@ -10,7 +10,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from relay.feeds import Entry
-from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
 from relay.tips import Receipt, Status
 
 
@@ -25,7 +25,8 @@ class MemoryStore:
         self._documents: dict[tuple[str, str], Document] = {}
         self._seq = 0
         self._n = 0
-        self._trimmed = 0
+        self._trimmed = 0  # by age: all of it
+        self._surplus: dict[str, int] = {}  # by count: of these models, up to here
 
     async def open(self) -> None:
         pass
@@ -124,17 +125,22 @@ class MemoryStore:
         found = (one for one in self._entries.values() if one.n > after and model in (None, one.model))
         return list(islice(found, limit))
 
-    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
-        found = (one for one in reversed(self._entries.values()) if model in (None, one.model))
-        return list(islice(found, count))[::-1]
+    async def before_last(self, *, model: str | None = None, count: int) -> int:
+        found = (one.n for one in reversed(self._entries.values()) if model in (None, one.model))
+        return next(islice(found, count, None), 0)
 
-    async def trimmed(self) -> int:
-        return self._trimmed
+    async def trimmed(self, model: str | None = None) -> Trimmed:
+        if model is None:
+            return Trimmed(self._trimmed, max(self._trimmed, *self._surplus.values(), 0))
+        gone = max(self._trimmed, self._surplus.get(model, 0))
+        return Trimmed(gone, gone)
 
     async def last(self) -> int:
         return self._n
 
-    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
+    async def sweep(
+        self, *, tips_before: float, entries_before: float, entries_max: int | None = None, limit: int = 500
+    ) -> int:
         tips = (one for one in self._tips.values() if not one.is_open and one.accepted_at < tips_before)
         self._tickets = {id: kept for id, kept in self._tickets.items() if kept[1] >= entries_before}
         old_tips = list(islice(tips, limit))
@@ -144,7 +150,20 @@ class MemoryStore:
         for entry in old_entries:
             del self._entries[entry.n]
             self._trimmed = entry.n
-        return len(old_tips) + len(old_entries)
+        surplus = [] if entries_max is None else self._find_surplus(entries_max, limit)
+        for entry in surplus:
+            del self._entries[entry.n]
+            self._surplus[entry.model] = entry.n
+        return len(old_tips) + len(old_entries) + len(surplus)
+
+    def _find_surplus(self, keep: int, limit: int) -> list[Entry]:
+        left = Counter(one.model for one in self._entries.values())
+        found: list[Entry] = []
+        for entry in self._entries.values():
+            if left[entry.model] > keep and len(found) < limit:
+                left[entry.model] -= 1
+                found.append(entry)
+        return found
 
 
 _keeps_the_contract: type[Store] = MemoryStore

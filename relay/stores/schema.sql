@@ -43,6 +43,11 @@ CREATE TABLE IF NOT EXISTS entries (
 );
 CREATE INDEX IF NOT EXISTS entries_by_model ON entries (model, n);
 
+CREATE TABLE IF NOT EXISTS surplus (              -- models that had more entries than are kept: up to here they have gone
+    model TEXT PRIMARY KEY,
+    n     INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS tickets (
     id      TEXT PRIMARY KEY,
     journal TEXT NOT NULL,

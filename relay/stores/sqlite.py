@@ -18,7 +18,7 @@ import orjson
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Entry
-from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
 from relay.stores.sqlite_changes import apply, find_receipt
 from relay.stores.sqlite_rows import (
     MODEL_COLUMNS,
@@ -27,6 +27,7 @@ from relay.stores.sqlite_rows import (
     model_from_row,
     receipt_from_row,
 )
+from relay.stores.sqlite_sweeps import find_surplus, find_trimmed, sweep_entries, sweep_surplus, sweep_tips
 from relay.stores.sqlite_writer import Writer
 from relay.tips import Receipt, Status
 
@@ -91,24 +92,22 @@ class SqliteStore:
 
         return str(await self._writer.submit(work))
 
-    async def sweep(self, *, tips_before: float, entries_before: float, limit: int = 500) -> int:
-        def work(db: sqlite3.Connection) -> int:
-            tips = db.execute(
-                "DELETE FROM tips WHERE seq IN (SELECT seq FROM tips WHERE NOT open ORDER BY seq LIMIT ?)"
-                " AND accepted_at < ?",
-                (limit, tips_before),
-            ).rowcount
-            gone = db.execute(
-                "DELETE FROM entries WHERE n IN (SELECT n FROM entries ORDER BY n LIMIT ?) AND at < ? RETURNING n",
-                (limit, entries_before),
-            ).fetchall()
-            if gone:
-                newest = max(n for (n,) in gone)
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?)", (str(newest),))
-            db.execute("DELETE FROM tickets WHERE until < ?", (entries_before,))
-            return tips + len(gone)
-
-        return int(await self._writer.submit(work, aside=True))
+    async def sweep(
+        self, *, tips_before: float, entries_before: float, entries_max: int | None = None, limit: int = 500
+    ) -> int:
+        surplus: list[tuple[str, int]] = []
+        if entries_max is not None:  # counted by a reader: the writer has no time for it
+            surplus = await self._read(lambda db: find_surplus(db, entries_max))
+        return int(
+            await self._writer.submit(
+                lambda db: (
+                    sweep_tips(db, tips_before, limit)
+                    + sweep_entries(db, entries_before, limit)
+                    + sweep_surplus(db, surplus, limit)
+                ),
+                aside=True,
+            )
+        )
 
     # -- reading ----------------------------------------------------------
 
@@ -205,19 +204,18 @@ class SqliteStore:
         given = {"after": after, "model": model, "limit": limit}
         return [entry_from_row(row) for row in await self._read(lambda db: db.execute(sql, given).fetchall())]
 
-    async def newest(self, *, model: str | None = None, count: int) -> list[Entry]:
+    async def before_last(self, *, model: str | None = None, count: int) -> int:
         where = "" if model is None else " WHERE model = :model"
-        sql = f"SELECT n, model, type, at, body FROM entries{where} ORDER BY n DESC LIMIT :count"
-        rows = await self._read(lambda db: db.execute(sql, {"model": model, "count": count}).fetchall())
-        return [entry_from_row(row) for row in reversed(rows)]
-
-    async def trimmed(self) -> int:
-        row = await self._read(lambda db: db.execute("SELECT value FROM meta WHERE key = 'trimmed'").fetchone())
+        sql = f"SELECT n FROM entries{where} ORDER BY n DESC LIMIT 1 OFFSET :count"
+        row = await self._read(lambda db: db.execute(sql, {"model": model, "count": count}).fetchone())
         return int(row[0]) if row else 0
+
+    async def trimmed(self, model: str | None = None) -> Trimmed:
+        return await self._look_up(lambda db: find_trimmed(db, model))
 
     async def last(self) -> int:
         sql = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
-        row = await self._read(lambda db: db.execute(sql).fetchone())
+        row = await self._look_up(lambda db: db.execute(sql).fetchone())
         return int(row[0]) if row else 0
 
 

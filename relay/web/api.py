@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from relay import __version__
 from relay.feeds import SHOW, Audience
-from relay.settings import AMOUNT_MAX, BATCH_TIPS_MAX, EXPIRES_IN_SECONDS_MAX, TIP_ID_LENGTH_MAX
+from relay.settings import AMOUNT_MAX, BATCH_TIPS_MAX, TIP_ID_LENGTH_MAX
 from relay.tips import MODEL_ID, Status
+from relay.values import EXPIRES_IN_SECONDS_MAX
 from relay.web.replies import STATUSES, Json
 from relay.web.shim import static_folder
 

@@ -91,6 +91,7 @@ async def sweep(wiring: Wiring) -> None:
             swept = await wiring.store.sweep(
                 tips_before=now - settings.retention_days * DAY_SECONDS,
                 entries_before=now - settings.history_days * DAY_SECONDS,
+                entries_max=settings.history_entries,
             )
             if swept:
                 await asyncio.sleep(0.05)

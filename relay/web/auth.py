@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from relay.errors import Forbidden, Unauthenticated
-from relay.settings import ApiKey
 from relay.signatures import Signer
+from relay.values import ApiKey
 
 HINT = "send 'Authorization: Bearer <api key>', or sign the body (Standard Webhooks)"
 

@@ -6,7 +6,6 @@ import asyncio
 
 from relay.followers import Follower
 from relay.messages import Close
-from relay.settings import FOLLOWER_BYTES_MAX
 from relay.web.feed import Wish
 from relay.web.wiring import Wiring
 
@@ -34,12 +33,15 @@ class EventStream(asyncio.Protocol):
         self._transport = transport
         self.write = transport.write
         transport.write(HEAD)
-        transport.set_write_buffer_limits(FOLLOWER_BYTES_MAX)
         self._follower: Follower = relay.followers.follow(
             self, model=wish.model, audience=wish.audience, framing=framing, after=wish.after, last=wish.last
         )
 
     # -- for the follower ----------------------------------------------------------
+
+    def allow(self, size: int) -> None:
+        if not self._transport.is_closing():
+            self._transport.set_write_buffer_limits(size)
 
     def finish(self, code: int) -> None:
         self._follower.leave()

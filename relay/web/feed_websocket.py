@@ -6,7 +6,6 @@ import asyncio
 
 from relay.followers import Follower
 from relay.messages import Close
-from relay.settings import FOLLOWER_BYTES_MAX
 from relay.web.feed import Wish
 from relay.web.websocket import WebSocket, frame
 from relay.web.wiring import Wiring
@@ -30,12 +29,15 @@ class FeedSocket(WebSocket):
 
     def follow(self, relay: Wiring, wish: Wish) -> None:
         """From here on it hears everything it wished for."""
-        self.transport.set_write_buffer_limits(FOLLOWER_BYTES_MAX)
         self._follower = relay.followers.follow(
             self, model=wish.model, audience=wish.audience, framing=framing, after=wish.after, last=wish.last
         )
 
     # -- for the follower ----------------------------------------------------------
+
+    def allow(self, size: int) -> None:
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(size)
 
     def finish(self, code: int) -> None:
         self.close(code, REASONS.get(code, ""))

@@ -14,12 +14,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from relay import followers
 from relay.cli import main
+from relay.followers import Follower
 from relay.hub import Hub
 from relay.messages import Close
 from relay.rooms import Room
+from relay.stores import Trimmed
+from relay.stores.sqlite import SqliteStore
 from relay.stores.sqlite_writer import Writer
-from relay.web import tips
+from relay.web import app, tips
 from relay.web.page_socket import PageSocket
 
 
@@ -138,14 +142,51 @@ def forget_generations() -> None:
     Room.arrive = arrive  # type: ignore[method-assign]
 
 
+def forget_what_came_meanwhile() -> None:
+    """Negative control: what is published while a reader reads its history is nobody's to tell it."""
+    Follower.keep = lambda *_: None  # type: ignore[method-assign]
+
+
+def tell_twice() -> None:
+    """Negative control: what was read from the history and what came meanwhile are both told."""
+    plain = Follower.join_when_due
+
+    def join_when_due(self: Follower) -> None:
+        reached, self.reached = self.reached, 0
+        plain(self)
+        self.reached = reached
+
+    Follower.join_when_due = join_when_due  # type: ignore[method-assign]
+
+
+def see_nobody_slow() -> None:
+    """Negative control: what a reader does not take is written to it all the same."""
+    Follower.pause = lambda _: None  # type: ignore[method-assign]
+
+
+def say_no_gap() -> None:
+    """Negative control: what retention has taken is passed over in silence."""
+    SqliteStore.trimmed = nothing_trimmed  # type: ignore[method-assign]
+
+
+async def nothing_trimmed(*_: Any) -> Trimmed:
+    return Trimmed()
+
+
 FAULTS: dict[str, Callable[[], None]] = CRASH_POINTS | {
     "none": lambda: None,
     "answer before keeping": answer_before_keeping,
     "forget generations": forget_generations,
+    "forget what came meanwhile": forget_what_came_meanwhile,
+    "tell twice": tell_twice,
+    "say no gap": say_no_gap,
+    "nobody is slow": see_nobody_slow,
 }
 
 
 if __name__ == "__main__":
     FAULTS[sys.argv[1]]()
+    followers.FOLLOWER_STUCK_SECONDS = float(os.environ.get("STUCK_SECONDS", followers.FOLLOWER_STUCK_SECONDS))
+    app.SWEEP_SECONDS = float(os.environ.get("SWEEP_SECONDS", app.SWEEP_SECONDS))
     sys.argv = ["relay", "serve", *sys.argv[2:]]
     main()
