@@ -56,6 +56,8 @@ class Arrivals:
             finally:
                 room.changing = False
             socket.tell(welcome(room, seat))
+            if model in hub.captures.open:
+                hub.captures.arrived(room, seat, resumed=resumed)
             if room.line.uncertain:
                 socket.tell(messages.uncertain(list(room.line.uncertain.values())))
             hub.pump(room)

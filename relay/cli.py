@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import httpx2
@@ -14,10 +14,12 @@ import orjson
 from cryptography.fernet import Fernet
 
 from relay import __version__
+from relay.cli_client import call, client, client_options, give_up, settings_or_exit, show
+from relay.cli_recordings import capture, replay
 from relay.doctor import examine
 from relay.errors import BadSettings, StoreUnavailable
 from relay.logs import configure_logs
-from relay.settings import Settings, read_settings, require_production
+from relay.settings import require_production
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +47,10 @@ def serve(host: str | None, port: int | None, store: str | None) -> None:
     from relay.web.server import serve as run
     from relay.web.wiring import wire
 
-    wiring = wire(settings)
+    try:
+        wiring = wire(settings)
+    except BadSettings as error:
+        give_up(error)
     run(
         make_app(wiring),
         [wiring],
@@ -87,41 +92,6 @@ def demo(port: int, db: str | None, settings_delay: float, speed: float) -> None
 
 
 # -- Talking to a running relay ----------------------------------------------------------------------------------------
-
-
-def client_options(command: Any) -> Any:
-    command = click.option(
-        "--key", envvar="RELAY_KEY", help="An API key (RELAY_KEY; default: the first of RELAY_API_KEYS)."
-    )(command)
-    return click.option("--url", envvar="RELAY_URL", help="The relay (RELAY_URL; default: RELAY_HOST and RELAY_PORT).")(
-        command
-    )
-
-
-def client(url: str | None, key: str | None) -> httpx2.Client:
-    if url is None or key is None:
-        settings = settings_or_exit()
-        if key is None and not settings.api_keys:
-            raise click.UsageError("no API key: give --key, or set RELAY_KEY or RELAY_API_KEYS")
-        key = key or settings.api_keys[0].key.reveal()
-        url = url or settings.public_url or f"http://{settings.host}:{settings.port}"
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx2.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
-
-
-def call(http: httpx2.Client, method: str, path: str, **given: Any) -> Any:
-    """The answer's JSON; a refusal's sentence on standard error, and exit code 1."""
-    try:
-        answer = http.request(method, path, **given)
-    except httpx2.HTTPError as error:
-        raise click.ClickException(f"{http.base_url} does not answer: {error}") from None
-    try:
-        body = answer.json()
-    except ValueError:
-        raise click.ClickException(f"{http.base_url} answered HTTP {answer.status_code} and no JSON") from None
-    if answer.is_error:
-        raise click.ClickException(f"{body.get('type')}: {body.get('detail')}")
-    return body
 
 
 @main.command()
@@ -197,8 +167,8 @@ def ticket(model: str, name: str | None, url: str | None, key: str | None) -> No
         show(call(http, "POST", f"/models/{model}/ticket"))
 
 
-def show(data: Any) -> None:
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+main.add_command(capture)
+main.add_command(replay)
 
 
 # -- Settings ----------------------------------------------------------------------------------------------------------
@@ -257,16 +227,3 @@ def doctor() -> None:
     for line in lines:
         click.echo(line)
     sys.exit(1 if wrong else 0)
-
-
-def settings_or_exit(**overrides: Any) -> Settings:
-    try:
-        return read_settings(**overrides)
-    except BadSettings as error:
-        give_up(error)
-
-
-def give_up(error: BadSettings) -> NoReturn:
-    for problem in error.problems:
-        click.echo(problem, err=True)
-    sys.exit(2)

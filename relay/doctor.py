@@ -11,6 +11,7 @@ from typing import Any
 from relay.errors import BadSettings
 from relay.settings import NO_SECRET, SECRET_VARIABLES, Settings, collect, require_production
 from relay.values import ApiKey
+from relay.vendors import find_vendor
 
 # What the command line and the scripts read, and the relay does not.
 CLIENT_VARIABLES = {"RELAY_URL", "RELAY_KEY", "RELAY_VENV"}
@@ -25,6 +26,7 @@ def examine(environ: Mapping[str, str]) -> tuple[list[str], bool]:
         require_production(settings)
     except BadSettings as error:
         problems += error.problems
+    problems += look_at_vendor(settings.vendor)
     problems += look_at_store(settings.store)
     problems += strangers(environ)
     lines += ["", *(f"wrong: {problem}" for problem in problems)] if problems else ["", "nothing wrong"]
@@ -59,6 +61,15 @@ def strangers(environ: Mapping[str, str]) -> list[str]:
         for name in ours
         if name.removesuffix("_FILE") not in known
     ]
+
+
+def look_at_vendor(name: str) -> list[str]:
+    """What would keep the vendor from being found."""
+    try:
+        find_vendor(name)
+    except BadSettings as error:
+        return error.problems
+    return []
 
 
 def look_at_store(store: str) -> list[str]:

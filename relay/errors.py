@@ -171,6 +171,12 @@ class NoVendorToken(Refusal):
     code = "no_vendor_token"
 
 
+class TooManyCaptures(Refusal):
+    """As many captures as the relay has room for run already."""
+
+    code = "too_many_captures"
+
+
 class BadSettings(Exception):
     """One or more settings are missing or wrong; `problems` names each variable."""
 

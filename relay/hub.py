@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay import messages, metrics
+from relay.captures import Captures
 from relay.clock import Clock
 from relay.errors import IdReused, LineFull, UnknownModel
 from relay.feeds import tip_entry
@@ -49,6 +50,7 @@ class Hub:
         self.vendor = vendor
         self.settings = settings
         self.clock = clock
+        self.captures = Captures(clock, settings.anonymous_name)
         self._rooms: dict[str, Room] = {}
         self._dropped: set[str] = set()  # models whose room the store failed under, until they have a new one
         self._loading: dict[str, asyncio.Task[Room]] = {}
@@ -146,6 +148,8 @@ class Hub:
     def leave(self, room: Room, seat: Seat) -> None:
         """The page's socket is gone."""
         if not room.broken and room.seat is seat:
+            if room.id in self.captures.open:
+                self.captures.left(room, seat)
             self.commit(room, room.leave(seat, self.clock.now()))
             log.info("page left", model=room.id, generation=seat.generation)
 
@@ -246,6 +250,8 @@ class Hub:
             if back is not None:
                 self._apply(room, back)
             elif room.seat is not None:
+                if room.id in self.captures.open:
+                    self.captures.handed(room, receipt)
                 room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at))
 
     def drop(self, room: Room) -> None:

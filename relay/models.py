@@ -12,6 +12,7 @@ from relay.clock import Clock
 from relay.errors import BadSettings, Invalid, UnknownModel
 from relay.hub import Hub
 from relay.names import clean_name
+from relay.secret import Secret
 from relay.stores import Change, ModelRecord, Store
 from relay.tips import read_model_id, shown
 from relay.vault import Vault
@@ -116,6 +117,10 @@ class Models:
         if record is None:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
         return record
+
+    def secrets(self, record: ModelRecord) -> list[Secret]:
+        """What must not show in anything that is written about the model."""
+        return [] if record.token is None else [self._vault.open(record.token)]
 
     def script_url(self, record: ModelRecord) -> str | None:
         """The vendor's script, for the model's own page only; None where the vendor gave no token."""

@@ -111,6 +111,7 @@ class Settings:
     log_level: str = setting(
         "RELAY_LOG_LEVEL", "least severity logged", one_of("debug", "info", "warning", "error"), "info"
     )
+    vendor: str = setting("RELAY_VENDOR", "the toy's vendor: lovense, or module:factory", str, "lovense")
     developer_token: Secret = setting("LOVENSE_DEVELOPER_TOKEN", "vendor's developer token", Secret, NO_SECRET)
     app_id: str = setting("LOVENSE_APP_ID", "vendor's App Gallery application", str, "")
     app_secret: Secret = setting("LOVENSE_APP_SECRET", "vendor's App Gallery secret", Secret, NO_SECRET)

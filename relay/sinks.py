@@ -160,8 +160,8 @@ def entry_message(epoch: str, entry: Entry, wish: Wish) -> Message | None:
 
 
 def gap_message(epoch: str, cursor: int, here: int, until: int, at: float) -> Message:
-    """Said instead of entries between `cursor` and `until` that retention has taken before the sink could; the sink goes
-    on from `here`."""
+    """Said instead of entries between `cursor` and `until` that retention has taken before the sink could; it goes on
+    from `here`."""
     after, end = str(Cursor(epoch, cursor)), str(Cursor(epoch, until))
     why = "those entries are older than the history"
     gap = {"id": str(Cursor(epoch, here)), "type": "gap", "at": iso(at), "after": after, "until": end, "why": why}

@@ -27,6 +27,8 @@ VOCABULARY = {
     "relay.menus",
     "relay.messages",
     "relay.names",
+    "relay.pseudonyms",
+    "relay.recordings",
     "relay.secret",
     "relay.settings",
     "relay.signatures",
@@ -36,7 +38,17 @@ VOCABULARY = {
     "relay.tips",
     "relay.values",
 }
-EDGES = {"relay.cli", "relay.demo", "relay.demo_platform", "relay.web", "relay.sandbox"}  # nobody below imports these
+EDGES = {
+    "relay.cli",
+    "relay.cli_client",
+    "relay.cli_recordings",
+    "relay.demo",
+    "relay.demo_platform",
+    "relay.recorder",
+    "relay.replays",
+    "relay.sandbox",
+    "relay.web",
+}  # nobody below imports these
 WORLD = {
     "asyncio",
     "fcntl",

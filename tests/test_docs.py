@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -170,3 +172,41 @@ async def run_shell(command: str, env: dict[str, str]) -> str:
     process = await asyncio.create_subprocess_shell(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, _ = await process.communicate()
     return output.decode()
+
+
+# -- the vendor's rehearsal ----------------------------------------------------------
+
+
+async def test_the_rehearsal_with_the_sandbox_works(tmp_path):
+    """The three terminals of docs/vendor.md as they stand, but for the ports."""
+    page = (ROOT / "docs" / "vendor.md").read_text().partition("## Cam Kit for Web")[0]
+    sandbox, relay, platform = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    env = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    async with terminal(f"exec {sandbox.partition('#')[0].strip()} --port 0", "sandbox: ", tmp_path, env) as vendor:
+        relay = relay.replace("http://127.0.0.1:8001", vendor).replace("relay serve", "exec relay serve --port 0")
+        async with terminal(relay, "relay: ", tmp_path, env) as url:
+            process = await asyncio.create_subprocess_shell(
+                "set -e\n" + platform, cwd=tmp_path, env=env | {"RELAY_URL": url}, stdout=-1, stderr=-1
+            )
+            output, errors = await process.communicate()
+    assert 0 == process.returncode, errors.decode()
+    assert f'"settings_url": "{vendor}/api/cam/model/v2/setting?mToken=' in output.decode()
+    assert '"status": "accepted"' in output.decode()
+
+
+@asynccontextmanager
+async def terminal(script: str, says: str, folder: Path, env: dict[str, str]) -> AsyncIterator[str]:
+    """A shell that becomes a program at its end (`exec`); the address in the line that says it listens."""
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, cwd=folder, env=env, stdout=-1, stderr=-1)
+    try:
+        address = ""
+        async with asyncio.timeout(20):
+            while not address and (line := (await process.stdout.readline()).decode()):
+                address = line.split()[-1] if line.startswith(says) else ""
+        assert address, (await process.stderr.read()).decode()
+        yield address
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(20):
+            await process.communicate()

@@ -55,6 +55,16 @@ async def test_a_toy_is_switched_by_its_id():
         assert 422 == (await vendor.put(at, json={"on": "yes"})).status_code
 
 
+async def test_an_event_needs_to_be_there():
+    """Whatever it is, null too: then the script says null."""
+    async with sandbox() as vendor:
+        at = f"/sandbox/models/{await vendor.token()}/event"
+        assert {"pages": 0} == (await vendor.post(at, json={"event": None})).json()
+        for body in ({}, []):
+            answer = await vendor.post(at, json=body)
+            assert (422, True) == (answer.status_code, "'event' must be there" in answer.json()["error"])
+
+
 async def test_commands_say_how_many_pages_heard():
     """Without a live page nobody does; a test tip needs a name and a whole amount."""
     async with sandbox() as vendor:

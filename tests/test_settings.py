@@ -32,6 +32,7 @@ GOOD = {
     "RELAY_HISTORY_ENTRIES": "5000",
     "RELAY_LOG_LEVEL": "debug",
     "LOVENSE_DEVELOPER_TOKEN": SECRET,
+    "RELAY_VENDOR": "lovense",
     "LOVENSE_APP_ID": "app",
     "LOVENSE_APP_SECRET": SECRET,
     "LOVENSE_API_URL": "http://127.0.0.1:9000",

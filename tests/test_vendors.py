@@ -1,4 +1,5 @@
-"""The contract with a toy vendor, over every vendor there is. A new one joins by adding its name."""
+"""The contract with a toy vendor, over every vendor there is. A new one joins by adding its name
+(docs/adding-a-vendor.md)."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit_kit import recording
 
+from relay.clock import Clock
 from relay.events import Event, Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen, Unknown
 from relay.secret import Secret
 from relay.settings import Settings
@@ -27,7 +29,7 @@ SAMPLES = {
 @pytest.fixture(params=VENDORS)
 def vendor(request):
     """Each vendor, not configured: it knows its words, and asks nobody."""
-    return VENDORS[request.param][0](Settings())
+    return VENDORS[request.param][0](Settings(), Clock())
 
 
 @pytest.fixture(params=VENDORS)
@@ -60,7 +62,7 @@ def test_its_documents_are_read(vendor, samples, kind):
 @pytest.mark.parametrize("name", VENDORS)
 def test_reading_never_raises(name, raw):
     """`Unknown` at worst."""
-    reading = VENDORS[name][0](Settings()).read(raw)
+    reading = VENDORS[name][0](Settings(), Clock()).read(raw)
     assert isinstance(reading, Reading)
     assert isinstance(reading.event, Event)
 

@@ -83,6 +83,7 @@ def _routes() -> list[BaseRoute]:
         Route(f"{MODEL}/pause", backstage.pause, methods=["POST"]),
         Route(f"{MODEL}/resume", backstage.resume, methods=["POST"]),
         Route(f"{MODEL}/tip", backstage.manual_tip, methods=["POST"]),
+        Route(f"{MODEL}/event", backstage.say, methods=["POST"]),
         Route(f"{MODEL}/switches", backstage.read_switch),
         Route(f"{MODEL}/switches", backstage.set_switches, methods=["PUT"]),
         Route(f"{MODEL}/calls", backstage.read_calls),

@@ -108,6 +108,16 @@ async def manual_tip(request: Request, model: Model) -> Response:
 
 
 @for_model
+async def say(request: Request, model: Model) -> Response:
+    """POST `{event}`: what the script says next on every live page, as it stands; nothing else comes of it."""
+    body = await read_json(request)
+    if not isinstance(body, dict) or "event" not in body:
+        return reply({"error": "'event' must be there: what the listener is called with"}, 422)
+    model.publish({"type": "event", "event": body["event"]})
+    return reply({"pages": len(model.pages)})
+
+
+@for_model
 async def read_switch(_: Request, model: Model) -> Response:
     """GET: the switches as they are."""
     return reply(to_builtins(model.switches))

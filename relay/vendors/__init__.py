@@ -1,16 +1,24 @@
 """The contract with a toy vendor: its words made ours, and its servers asked.
 
-A new vendor is a folder beside `lovense/` that keeps this contract, and a line in `tests/test_vendors.py`.
+A new vendor is a module that keeps this contract, in a folder beside `lovense/` or in a package of its own
+(docs/adding-a-vendor.md).
 """
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from relay.clock import Clock
+from relay.errors import BadSettings
 from relay.events import Event
 from relay.grants import Grant
 from relay.secret import Secret
+from relay.settings import Settings
+
+VENDORS = {"lovense": "relay.vendors.lovense:Lovense"}  # names for `RELAY_VENDOR`
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +69,17 @@ class Vendor(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+def find_vendor(name: str) -> Callable[[Settings, Clock], Vendor]:
+    """What makes the vendor that `RELAY_VENDOR` names: one of `VENDORS`, or `module:factory`. Raises `BadSettings`."""
+    module, colon, factory = VENDORS.get(name, name).partition(":")
+    if not colon:
+        known = ", ".join(VENDORS)
+        raise BadSettings([f"RELAY_VENDOR: '{name}' is no vendor: use one of {known}, or module:factory of your own"])
+    try:
+        found = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadSettings([f"RELAY_VENDOR: '{name}' cannot be had: {error}"]) from error
+    make: Callable[[Settings, Clock], Vendor] = found
+    return make

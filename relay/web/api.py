@@ -134,6 +134,13 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
         None,
     ),
     (
+        "get",
+        "/models/{model}/capture",
+        "The vendor's events and the tips of a live broadcast, raw, as JSON lines (names, seconds)",
+        (200, 400, 401, 403, 404, 429, 503),
+        None,
+    ),
+    (
         "post",
         "/models/{model}/feed-ticket",
         "A ticket for a reader of the feed",

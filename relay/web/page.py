@@ -65,6 +65,8 @@ class Conversation:
         room, seat = self._room, self._seat
         if room is None or seat is None:
             return self._greet(said)
+        if room.id in self._relay.hub.captures.open:
+            self._relay.hub.captures.heard(room, seat, said)
         match said:
             case messages.Ack():
                 self._relay.hub.acknowledge(room, seat, said)

@@ -37,6 +37,7 @@ STATUSES = {
     "too_large": 413,
     "id_reused": 422,
     "line_full": 429,
+    "too_many_captures": 429,
     "vendor_refused": 502,
     "store_unavailable": 503,
     "vendor_unavailable": 503,

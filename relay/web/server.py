@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
@@ -43,7 +44,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(RelayProtocol, wirings[0]),  # type: ignore[arg-type]  # a class, or what makes one
+                http=http_of(wirings),
                 ws="websockets-sansio",  # for sockets that are none of ours: they are refused
                 access_log=False,
                 log_config=None,
@@ -82,6 +83,11 @@ class Server(uvicorn.Server):
         self._captured_signals.clear()  # a drained end is a clean end: exit code 0
 
 
+def http_of(wirings: list[Wiring]) -> Any:
+    """The relay's own protocol; a sandbox alone speaks plain HTTP."""
+    return partial(RelayProtocol, wirings[0]) if wirings else "httptools"
+
+
 async def drain(wiring: Wiring) -> None:
     """Not ready; pages are told to return, spread over the drain time. Tips are taken and played all the while.
 
@@ -103,6 +109,7 @@ async def dismiss(wiring: Wiring) -> None:
     for page in list(wiring.pages.sockets):
         page.close(messages.Close.DRAINING, "draining")
     wiring.followers.end()
+    wiring.hub.captures.end("the relay is draining: come back")
     deadline = asyncio.get_running_loop().time() + DISMISS_SECONDS
     await until_empty(lambda: len(wiring.pages.sockets) + len(wiring.followers), deadline)
 

@@ -20,8 +20,7 @@ from relay.settings import Settings
 from relay.stores import Store, make_store
 from relay.tickets import Tickets
 from relay.vault import Vault
-from relay.vendors import Vendor
-from relay.vendors.lovense import Lovense
+from relay.vendors import Vendor, find_vendor
 from relay.web.auth import Keys
 from relay.web.page_socket import Pages
 
@@ -72,7 +71,7 @@ def wire(
     """A relay, ready to be served; tests hand in parts of their own."""
     clock = clock or Clock()
     store = store or make_store(settings.store)
-    vendor = vendor or Lovense(settings, clock)
+    vendor = vendor or find_vendor(settings.vendor)(settings, clock)
     vault = Vault(settings.encryption_keys)
     hub = Hub(store, vendor, settings, clock)
     followers = Followers(store, clock)

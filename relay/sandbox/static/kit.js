@@ -104,6 +104,7 @@ export function startKit(config, world) {
     if (frame.type === "state") learn(mine, frame);
     else if (frame.type === "clear") mine.queue.clear();
     else if (frame.type === "tip") take(mine, frame.tipper, frame.amount, undefined);
+    else if (frame.type === "event") tell(mine, frame.event);
     mine.queue.advance();
   }
 
