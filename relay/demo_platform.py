@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from relay.web.shim import static_folder
+from relay.web.scripts import static_folder
 
 MODEL = "coco"
 NAME = "Coco"

@@ -223,6 +223,40 @@ async def test_an_expired_ticket_says_so(relay, platform, clock):
         assert (401, "ticket_expired") == (answer.status_code, answer.json()["type"])
 
 
+@pytest.mark.parametrize(
+    ("model", "query", "after", "code"),
+    [
+        ("coco", "", 3601, 4101),
+        ("nobody", "&audience=viewer", 0, 4102),
+        ("coco", "&after=nonsense", 0, 4002),
+    ],
+)
+async def test_a_refused_websocket_says_what_would_help(relay, platform, clock, model, query, after, code):
+    """In its close code, which is all that a browser can read."""
+    ticket = await platform.feed_ticket()
+    clock.tick(after)
+    async with connect(f"{relay.url.replace('http', 'ws')}/feed/{model}?ticket={ticket}{query}", proxy=None) as socket:
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(socket.recv(), 5)
+        assert code == socket.close_code
+
+
+async def test_a_model_that_is_not_known_closes_the_websocket_for_good(relay, platform):
+    """4004, whoever asks."""
+    async with relay.feed("nobody", over=read_websocket) as reader:
+        await asyncio.wait_for(reader.socket.wait_closed(), 5)
+        assert 4004 == reader.socket.close_code
+
+
+async def test_any_page_may_read_why_it_was_refused(relay):
+    """Pages of other origins tell an expired ticket from a broken line."""
+    async with Platform(relay.url, None) as nobody:
+        answer = await nobody.http.get(
+            "/feed/coco", params={"ticket": "nonsense"}, headers={"Origin": "https://x.example"}
+        )
+        assert "*" == answer.headers["access-control-allow-origin"]
+
+
 async def test_a_ticket_does_not_read_everything(relay, platform):
     """/feed is for keys only."""
     async with Platform(relay.url, None) as nobody:

@@ -1,4 +1,4 @@
-"""For operators: alive, ready, metrics, the described API, the shim. Nothing of it tells a secret."""
+"""For operators: alive, ready, metrics, the described API, our scripts. Nothing of it tells a secret."""
 
 import base64
 import hashlib
@@ -11,6 +11,7 @@ from starlette.routing import Route
 from relay import __version__
 from relay.tips import Status
 from relay.web.app import make_app
+from relay.web.scripts import SCRIPTS, source
 from relay.web.wiring import wire
 
 
@@ -95,7 +96,9 @@ async def test_metrics_have_a_line_for_every_status(door):
         assert f'relay_tip_steps_total{{status="{status}"}}' in found
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/openapi.json", "/healthz", "/readyz", "/docs", "/shim.js"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/openapi.json", "/healthz", "/readyz", "/docs", "/shim.js", "/elements.js"]
+)
 async def test_no_open_path_tells_a_secret_or_a_name(relay, platform, page, path):
     """No key, no ticket, no model, no tipper."""
     await platform.accepted("secret-tip-id", "a-tippers-name")
@@ -151,32 +154,52 @@ async def test_what_is_answered_is_described(door):
     assert {str(answer.status_code) for answer in bad} <= described
 
 
-# -- The shim ----------------------------------------------------------
+# -- Our scripts ----------------------------------------------------------
+
+FILES = [file for files in SCRIPTS.values() for file in files]
 
 
-async def test_the_exact_shim_keeps_its_hash(door):
-    """The ticket's script line pins it: the hash in the line is the hash of what is served, for ever."""
-    line = (await door.http.post("/models/coco/ticket")).json()["script"]
-    path = re.search(r'src="http://[^/]+(/shim/[^"]+)"', line)[1]
+async def given_lines(door):
+    """What the relay tells a platform to put into its pages."""
+    page = (await door.http.post("/models/coco/ticket")).json()["script"]
+    viewer = (await door.http.post("/models/coco/feed-ticket")).json()["elements"]
+    return f"{page}\n{viewer}"
+
+
+@pytest.mark.parametrize("file", FILES)
+async def test_an_exact_script_keeps_its_hash(door, file):
+    """A ticket's lines pin every one: the hash in the line is the hash of what is served, for ever, to any page."""
+    lines = await given_lines(door)
+    path, integrity = re.search(rf'="http://[^/]+(/\w+/[^/"]+/{file})" integrity="([^"]+)" crossorigin', lines).groups()
     answer = await door.http.get(path)
-    digest = base64.b64encode(hashlib.sha384(answer.content).digest()).decode()
-    assert f'integrity="sha384-{digest}"' in line
+    assert "sha384-" + base64.b64encode(hashlib.sha384(answer.content).digest()).decode() == integrity
     assert "immutable" in answer.headers["cache-control"]
     assert "*" == answer.headers["access-control-allow-origin"]
 
 
-async def test_the_floating_shim_is_fresh_within_five_minutes(door):
+@pytest.mark.parametrize("file", FILES)
+async def test_a_floating_script_is_fresh_within_five_minutes(door, file):
     """The same script, under an address that stays."""
-    answer = await door.http.get("/shim.js")
+    answer = await door.http.get(f"/{file}")
     assert "max-age=300" in answer.headers["cache-control"]
-    assert "text/javascript" in answer.headers["content-type"]
+    assert "text/javascript; charset=utf-8" == answer.headers["content-type"]
+    assert "*" == answer.headers["access-control-allow-origin"]
 
 
-async def test_another_version_of_the_shim_is_not_found(door):
+@pytest.mark.parametrize("path", ["/shim/0.0.0/shim.js", "/elements/0.0.0/elements.js", "/elements/0.0.0/feed.js"])
+async def test_another_version_of_a_script_is_not_found(door, path):
     """404 that names the version there is."""
-    answer = await door.http.get("/shim/0.0.0/shim.js")
+    answer = await door.http.get(path)
     assert 404 == answer.status_code
     assert __version__ in answer.json()["detail"]
+
+
+def test_a_module_imports_only_what_was_preloaded():
+    """Its neighbours in the same folder, before itself: else the browser would fetch it without a hash."""
+    *modules, _ = files = SCRIPTS["elements"]
+    for n, file in enumerate(files):
+        text = source(file).decode()
+        assert {*re.findall(r'from "\./([^"]+)"', text)} <= {*modules[:n]}, file
 
 
 async def test_the_shim_is_small(door):

@@ -15,7 +15,7 @@ from relay.settings import AMOUNT_MAX, BATCH_TIPS_MAX, TIP_ID_LENGTH_MAX
 from relay.tips import MODEL_ID, Status
 from relay.values import EXPIRES_IN_SECONDS_MAX
 from relay.web.replies import STATUSES, Json
-from relay.web.shim import static_folder
+from relay.web.scripts import floating, pinned, static_folder
 
 TIP = {
     "type": "object",
@@ -186,8 +186,8 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
     ("get", "/healthz", "The process answers", (200,), None),
     ("get", "/readyz", "Tips can be taken", (200, 503), None),
     ("get", "/metrics", "Prometheus metrics", (200,), None),
-    ("get", "/shim.js", "The shim, floating", (200,), None),
-    ("get", "/shim/{version}/shim.js", "The shim, exact and for ever", (200, 404), None),
+    *(("get", route.path, "A script, exact and for ever", (200, 404), None) for route in pinned),
+    *(("get", route.path, "A script, floating", (200,), None) for route in floating),
 ]
 
 FEED_PARAMETERS = {
@@ -211,7 +211,7 @@ PARAMETERS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
     ("get", "/feed/{model}"): {"ticket": ("query", "a feed ticket, instead of an API key")} | FEED_PARAMETERS,
 }
 RECEIPTS = {("post", "/tips"), ("get", "/tips/{id}"), ("delete", "/tips/{id}"), ("post", "/tips/{id}/resolve")}
-OPEN = {"/healthz", "/readyz", "/metrics", "/shim.js", "/shim/{version}/shim.js"}
+OPEN = {"/healthz", "/readyz", "/metrics", *(route.path for route in floating + pinned)}
 
 
 @cache

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from relay.errors import BadSettings, Refusal, StoreUnavailable
-from relay.web import accounts, api, captures, feed, health, keys, models, shim, sinks, tips
+from relay.web import accounts, api, captures, feed, health, keys, models, scripts, sinks, tips
 from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
 from relay.web.wiring import Wiring
 
@@ -39,7 +39,7 @@ def make_app(wiring: Wiring) -> Starlette:
             *feed.routes,
             *sinks.routes,
             *health.routes,
-            *shim.routes,
+            *scripts.routes,
             *api.routes,
         ],
         exception_handlers={

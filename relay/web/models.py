@@ -19,7 +19,7 @@ from relay.tips import shown
 from relay.views import room_as_json
 from relay.web.bodies import decode, read_body
 from relay.web.replies import Json
-from relay.web.shim import script_line
+from relay.web.scripts import elements_lines, script_line
 from relay.web.wiring import wiring
 
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
@@ -154,7 +154,7 @@ async def get_settings_page(request: Request) -> Response:
 
 
 async def post_feed_ticket(request: Request) -> Response:
-    """A reader's right to one model's feed, as `viewer` or `chat`."""
+    """A reader's right to one model's feed, as `viewer` or `chat`; where to read it, and what shows it on a page."""
     relay = wiring(request)
     body, data = await read_object(request)
     relay.keys.check(request.headers, "feed", body)
@@ -163,8 +163,18 @@ async def post_feed_ticket(request: Request) -> Response:
         raise Invalid(f"'audience' must be viewer or chat, not {shown(audience)}", field="audience")
     record = await relay.models.record(request.path_params["model"])
     ticket, expires_at = relay.tickets.feed(record.id, Audience(audience))
-    url = f"{relay.public_url(request)}/feed/{record.id}?ticket={ticket}"
-    return Json({"ticket": ticket, "expires_at": iso(expires_at), "audience": audience, "url": url}, 201, NO_STORE)
+    public_url = relay.public_url(request)
+    return Json(
+        {
+            "ticket": ticket,
+            "expires_at": iso(expires_at),
+            "audience": audience,
+            "url": f"{public_url}/feed/{record.id}?ticket={ticket}",
+            "elements": elements_lines(public_url),
+        },
+        201,
+        NO_STORE,
+    )
 
 
 routes = [

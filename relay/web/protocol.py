@@ -31,6 +31,14 @@ from relay.web.wiring import Wiring
 
 log = structlog.get_logger()
 
+# A browser reads neither the status nor the answer of a socket that was refused: the close code says it.
+CLOSES = {
+    "ticket_expired": Close.TICKET_EXPIRED,
+    "ticket_refused": Close.TICKET_REFUSED,
+    "unauthenticated": Close.TICKET_REFUSED,
+    "unknown_model": Close.UNKNOWN_MODEL,
+    "store_unavailable": Close.STORE_UNAVAILABLE,
+}
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -89,8 +97,7 @@ class RelayProtocol(HttpToolsProtocol):
         if isinstance(wish, feed.Wish):
             socket.follow(self._relay, wish)
         else:
-            ticket = "ticket" in wish.code or wish.code == "unauthenticated"
-            socket.close(Close.TICKET_REFUSED if ticket else Close.PROTOCOL, wish.detail)
+            socket.close(CLOSES.get(wish.code, Close.PROTOCOL), wish.detail)
 
     # -- requests ----------------------------------------------------------
 
@@ -150,16 +157,16 @@ class RelayProtocol(HttpToolsProtocol):
         try:
             wish = await feed.read_wish(self._relay, feed.model_of(path), query, headers)
         except Refusal as refusal:
-            self._refuse(exchange, refusal)
+            self._refuse(exchange, refusal, b"Access-Control-Allow-Origin: *\r\n")  # a page has to read it
             return
         if not self.transport.is_closing():
             self._hand_over(EventStream(self._relay, self.transport, wish))
 
     # -- one exchange ----------------------------------------------------------
 
-    def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+    def _refuse(self, exchange: Exchange, refusal: Refusal, more: bytes = b"") -> None:
         answer = problem(refusal)
-        more = b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers if not one[0].startswith(b"content-"))
+        more += b"".join(b"%b: %b\r\n" % one for one in answer.raw_headers if not one[0].startswith(b"content-"))
         self._reply(exchange, answer.status_code, bytes(answer.body), b"application/problem+json", more)
 
     def _is_free(self) -> bool:

@@ -1,7 +1,6 @@
 // The demo page: a viewer who tips, the room's feed, and the receipt of the last tip.
-import { createChat } from "./chat.js";
+import { RelayFeed } from "/feed.js";
 import { ask, byId, make } from "./dom.js";
-import { follow } from "./feed.js";
 import { amountFor, effectOf, inWords, specialName, specialsOf, tokens } from "./menu.js";
 import { createPaper } from "./receipt.js";
 import { inBrief, isOpen, tone } from "./words.js";
@@ -12,7 +11,6 @@ const LOOK_MS = 1000; // how often an open receipt is read without a word from t
 
 const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
 const { model = "", name = "" } = document.body.dataset;
-const chat = createChat(byId("chat"), byId("newest"));
 const showReceipt = createPaper(byId("receipt"), byId("news"));
 
 // -- The tip menu -------------------------------------------------------------
@@ -208,33 +206,25 @@ async function survey() {
 
 // -- The feed -------------------------------------------------------------
 
-/** @type {Record<string, (entry: any) => void>} */
-const hear = {
-  announcement: chat.announcement,
-  gap: chat.gap,
-  settings: learn,
-  toy: survey,
-  model: survey,
-  tip(entry) {
-    chat.tip(entry);
-    const known = recent.has(entry.tip);
-    if (known || entry.status === "accepted") note(entry.tip, entry.tipper, entry.amount, entry.status);
-    if (!known && entry.status === "accepted") choose(entry.tip);
-    else if (entry.tip === current) look();
-    if (entry.status === "uncertain") survey();
-  },
-};
-
-follow({
-  model,
+const feed = new RelayFeed(`/feed/${model}`, {
   last: HISTORY_ENTRIES,
-  onEntry: (type, entry) => hear[type]?.(entry),
-  onLink(live) {
-    const link = byId("link");
-    link.textContent = live ? "Feed live" : "Reconnecting";
-    link.className = live ? "link good" : "link busy";
-    survey();
-  },
+  ticket: async () => (await ask("feed-ticket")).ticket,
+});
+/** @type {import("/elements.js").RelayChat} */ (byId("chat")).feed = feed;
+
+feed.on("settings", learn).on("toy", survey).on("model", survey);
+feed.on("tip", (entry) => {
+  const known = recent.has(entry.tip);
+  if (known || entry.status === "accepted") note(entry.tip, entry.tipper, entry.amount, entry.status);
+  if (!known && entry.status === "accepted") choose(entry.tip);
+  else if (entry.tip === current) look();
+  if (entry.status === "uncertain") survey();
+});
+feed.on("state", (state) => {
+  const link = byId("link");
+  link.textContent = state === "live" ? "Feed live" : "Reconnecting";
+  link.className = state === "live" ? "link good" : "link busy";
+  survey();
 });
 survey();
 

@@ -114,7 +114,7 @@ async def test_the_receipt_moves(stage):
     await stage.receipt("done")
     assert ["running", "done"] == (await stage.page.evaluate("seen"))[-2:]
     await expect(stage.page.locator(".rail .past")).to_have_count(5)
-    await expect(stage.page.locator("#chat .tip", has_text="nora").locator("em")).to_have_text("done")
+    await expect(stage.page.locator("#chat .tip", has_text="nora").locator(".mark")).to_have_text("done")
     await expect(stage.page.locator("#news")).to_have_text("Tip of 75 tokens: done")
 
 
@@ -145,7 +145,7 @@ async def test_the_room_hears_nothing_of_a_private_tip(stage, running):
     await stage.page.get_by_text("Private").click()
     await stage.tip("rosa", "5 tokens level 1 · 2 s")
     await expect(stage.said("rosa", 2)).to_have_count(1)
-    await expect(stage.page.locator("#chat")).not_to_contain_text("quinn")
+    await expect(stage.page.locator("#chat .log")).not_to_contain_text("quinn")
 
 
 async def test_an_anonymous_tipper_has_an_alias(stage):
@@ -154,7 +154,7 @@ async def test_an_anonymous_tipper_has_an_alias(stage):
     await stage.tip("selma", "5 tokens level 1 · 2 s")
     await expect(stage.said("Anonymous", 2)).to_have_count(1)
     await expect(stage.page.locator("#receipt .about")).to_contain_text("the room sees Anonymous")
-    await expect(stage.page.locator("#chat")).not_to_contain_text("selma")
+    await expect(stage.page.locator("#chat .log")).not_to_contain_text("selma")
 
 
 async def test_the_menu_follows_the_models_settings(stage, running):
