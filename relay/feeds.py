@@ -81,7 +81,7 @@ def _everything(body: dict[str, Any]) -> dict[str, Any]:
 
 def _announcement(body: dict[str, Any]) -> dict[str, Any] | None:
     """Private words (a legacy `to`, or about a private tip) reach the platform only."""
-    return None if body.get("private") else _pick(body, "text", "source", "tip")
+    return None if body.get("private") else _pick(body, "text", "source", "kind", "tip", "tips", "count")
 
 
 def _tip(body: dict[str, Any]) -> dict[str, Any] | None:
@@ -104,29 +104,47 @@ def _toy(body: dict[str, Any]) -> dict[str, Any]:
     return {"on": body["on"], "list": [_pick(toy, "type", "on") for toy in body["list"] or ()]}
 
 
+def _settings(body: dict[str, Any]) -> dict[str, Any]:
+    return _pick(body, "levels", "specials")
+
+
+def _menu(body: dict[str, Any]) -> dict[str, Any]:
+    return _pick(body, "rows", "text", "language")
+
+
+def _model(body: dict[str, Any]) -> dict[str, Any]:
+    return _pick(body, "online", "ready", "held")
+
+
 def _pick(body: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: body[name] for name in names if name in body}
 
 
 Show = Callable[[dict[str, Any]], dict[str, Any] | None]
 
-# Per type: what the public (viewers and chat) sees of the body. The platform sees all of it.
-SHOW: dict[str, Show] = {
-    "announcement": _announcement,
-    "tip": _tip,
-    "queue": _queue,
-    "toy": _toy,
-    "settings": _everything,
-    "model": lambda body: _pick(body, "online", "ready", "held"),
+
+def _row(*, viewer: Show | None, chat: Show | None) -> dict[Audience, Show]:
+    seen = {Audience.VIEWER: viewer, Audience.CHAT: chat, Audience.PLATFORM: _everything}
+    return {audience: reader for audience, reader in seen.items() if reader is not None}
+
+
+# The table of audiences: per type, what each sees of the body. A chat room's backend gets words, and what they are
+# about; the platform sees all of everything. docs/feed.md shows this table to people.
+SHOW: dict[str, dict[Audience, Show]] = {
+    "announcement": _row(viewer=_announcement, chat=_announcement),
+    "tip": _row(viewer=_tip, chat=_tip),
+    "menu": _row(viewer=_menu, chat=_menu),
+    "settings": _row(viewer=_settings, chat=_settings),
+    "model": _row(viewer=_model, chat=_model),
+    "queue": _row(viewer=_queue, chat=None),
+    "toy": _row(viewer=_toy, chat=None),
 }
 
 
 def show(entry: Entry, audience: Audience) -> dict[str, Any] | None:
     """The entry's body as `audience` may see it, or None."""
-    reader = SHOW.get(entry.type)
-    if reader is None:
-        return None
-    return entry.body if audience is Audience.PLATFORM else reader(entry.body)
+    reader = SHOW.get(entry.type, {}).get(audience)
+    return None if reader is None else reader(entry.body)
 
 
 def encode(epoch: str, entry: Entry, audience: Audience) -> bytes | None:

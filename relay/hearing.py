@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relay import metrics
-from relay.announcements import announce, pass_on
+from relay.announcements import menu_entry, pass_on
 from relay.broadcasts import fold, reaction_as_json
 from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, ToysSeen, Unknown
 from relay.feeds import Draft, settings_entry, toy_entry
@@ -36,13 +36,14 @@ def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
     match event:
         case Message():
             entries.append(_pass_on(room, event, at))
-        case ToysSeen() if (before.toys, before.toys_on) != (after.toys, after.toys_on):
-            entries.append(toy_entry(room.id, after, at))
-            if after.toys_on is not None and before.toys_on is not after.toys_on:
-                word = "toy_on" if after.toys_on else "toy_off"
-                entries.append(announce(room.id, room.record.name, word, at))
+        case ToysSeen():
+            if (before.toys, before.toys_on) != (after.toys, after.toys_on):
+                entries.append(toy_entry(room.id, after, at))
+            if after.toys_on is not None:
+                room.announcer.seen("toy", after.toys_on, at)
         case SettingsSeen() if after.menu is not None and after.menu != before.menu:
-            entries.append(settings_entry(room.id, after, at))
+            entries += (settings_entry(room.id, after, at), menu_entry(room.id, room.wording, after.menu, at))
+            room.announcer.settle("settings", at, SETTLE_SECONDS)
             room.record = record = replace(room.record, menu=menu_as_json(after.menu))
         case QueueSeen():
             running, queued = after.running or (), after.queued or ()
@@ -85,7 +86,7 @@ def _given(room: Room) -> list[Receipt]:
 
 def _hushed(room: Room) -> set[tuple[str, int]]:
     """Names and amounts of private tips: those that are open, and those whose life was over a while ago."""
-    return {*room.hushed, *((one.tip.shown, one.tip.amount) for one in _given(room) if one.tip.private)}
+    return {*room.announcer.hushed, *((one.tip.shown, one.tip.amount) for one in _given(room) if one.tip.private)}
 
 
 def _queue_entry(room: Room, at: float) -> list[Draft]:
@@ -103,4 +104,5 @@ def _queue_entry(room: Room, at: float) -> list[Draft]:
     if view == room.queue_view:
         return []
     room.queue_view = view
+    room.announcer.queue(at)
     return [Draft(room.id, "queue", at, view)]

@@ -20,7 +20,7 @@ from relay.clock import Clock
 from relay.errors import IdReused, LineFull, UnknownModel
 from relay.feeds import tip_entry
 from relay.hearing import hear
-from relay.menus import preview
+from relay.menus import Preview, preview
 from relay.messages import Close
 from relay.rooms import Room
 from relay.seats import Seat, Token
@@ -29,6 +29,7 @@ from relay.settings import (
     LINE_TIPS_MAX,
     Settings,
 )
+from relay.speaking import speak
 from relay.stores import Change, Kept, Store
 from relay.tips import Receipt, Status, Tip
 from relay.vendors import Vendor
@@ -85,9 +86,17 @@ class Hub:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
         room = Room.restored(*found, self.settings)
         self._rooms[model] = room
+        if "online" in room.record.said:
+            room.announcer.seen("online", False, self.clock.now())  # unless her page comes back soon
         if model in self.unkept_holds:
             self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
         return room
+
+    async def find_absent(self) -> None:
+        """Rooms of models that were online before a restart, so that somebody notices who has not come back."""
+        for record in await self.store.models():
+            if "online" in record.said:
+                await self.room(record.id)
 
     # -- tips going down ----------------------------------------------------------
 
@@ -108,14 +117,21 @@ class Hub:
     def _take(self, room: Room, tip: Tip) -> asyncio.Future[Delivered]:
         receipt, token = room.accept(tip, self.clock.now())
         # The feed hears that the tip was taken, whether or not it is on its way already.
-        taken = tip_entry(replace(receipt, timeline=receipt.timeline[:1]), preview(room.state.menu, tip.amount))
+        found = preview(room.state.menu, tip.amount)
+        taken = tip_entry(replace(receipt, timeline=receipt.timeline[:1]), found)
         delivered: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
         keeping = self.store.keep(Change(new=receipt, entries=(taken,) if taken else ()))
-        keeping.add_done_callback(partial(self._accepted, room, tip, token, delivered))
+        keeping.add_done_callback(partial(self._accepted, room, tip, found, token, delivered))
         return delivered
 
     def _accepted(
-        self, room: Room, tip: Tip, token: Token, delivered: asyncio.Future[Delivered], keeping: asyncio.Future[Kept]
+        self,
+        room: Room,
+        tip: Tip,
+        found: Preview,
+        token: Token,
+        delivered: asyncio.Future[Delivered],
+        keeping: asyncio.Future[Kept],
     ) -> None:
         error = keeping.exception()
         if error is not None:
@@ -130,6 +146,7 @@ class Hub:
         if not kept.replayed:
             for step in kept.receipt.timeline:
                 metrics.STEP[step.status].inc()
+            room.announcer.tip(tip, found, kept.receipt.accepted_at)
             self._moved(room, (kept.receipt,))
         self.pump(room)
         if delivered.done():
@@ -189,6 +206,16 @@ class Hub:
         at = self.clock.now()
         for room in (room for room in self.rooms if room.due <= at):
             self._tick(room, at)
+        for room in (room for room in self.rooms if room.announcer.due <= at):
+            self._apply(room, speak(room, at))
+
+    def last_words(self) -> None:
+        """The relay is about to end: what has happened is said before the store closes."""
+        at = self.clock.now()
+        for room in self.rooms:
+            room.announcer.hurry(at)
+            if room.announcer.due <= at and not room.broken:
+                self.commit(room, speak(room, at))
 
     def _tick(self, room: Room, at: float) -> None:
         self._apply(room, room.tick(at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 
@@ -41,6 +42,15 @@ class Menu:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """Amounts from `min` to `max` (None: and more), all of which do the same. `taker` None: nothing."""
+
+    min: int
+    max: int | None
+    taker: Level | Special | None
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a tip of some amount will do, as far as the settings tell. `reacts` is None when they are not known."""
 
@@ -61,6 +71,51 @@ def preview(menu: Menu | None, amount: int) -> Preview:
         if level.min <= amount and (level.max is None or amount <= level.max):
             return Preview(True, level=level.level, seconds=level.seconds)
     return Preview(False)
+
+
+def rows(menu: Menu) -> tuple[Row, ...]:
+    """What every amount from 1 on does, as `preview` says it, in as few rows as there are; gaps are rows too."""
+    ends = [(one.tokens, one.tokens if one.tokens_max is None else one.tokens_max) for one in menu.specials]
+    takers: list[tuple[int, int | None, Level | Special]] = [
+        (low, high, one) for (low, high), one in zip(ends, menu.specials, strict=True) if one.enabled
+    ]
+    takers += [(one.min, one.max, one) for one in sorted(menu.levels, key=lambda one: one.level)]
+    begins: dict[int, list[int]] = {1: []}  # amount -> the takers that begin there
+    for rank, (low, high, _) in enumerate(takers):
+        if high is None or high >= max(low, 1):
+            begins.setdefault(max(low, 1), []).append(rank)
+            if high is not None:
+                begins.setdefault(high + 1, [])
+    found: list[tuple[int, int | None]] = []  # where each row begins, and who takes it
+    open_ones: list[int] = []  # first in it: whoever goes first
+    for amount in sorted(begins):
+        for rank in begins[amount]:
+            heappush(open_ones, rank)
+        while open_ones and (end := takers[open_ones[0]][1]) is not None and end < amount:
+            heappop(open_ones)
+        rank_now = open_ones[0] if open_ones else None
+        if not found or found[-1][1] != rank_now:
+            found.append((amount, rank_now))
+    lasts: list[int | None] = [*(amount - 1 for amount, _ in found[1:]), None]
+    return tuple(
+        Row(amount, last, None if rank is None else takers[rank][2])
+        for (amount, rank), last in zip(found, lasts, strict=True)
+    )
+
+
+def row_as_json(row: Row) -> dict[str, Any]:
+    taker = row.taker
+    level = taker if isinstance(taker, Level) else None
+    return {
+        "min": row.min,
+        "max": row.max,
+        "reacts": taker is not None,
+        "level": None if level is None else level.level,
+        "special": taker.name if isinstance(taker, Special) else None,
+        "seconds": None if taker is None else taker.seconds,
+        "vibrate": None if level is None else level.vibrate,
+        "rotate": None if level is None else level.rotate,
+    }
 
 
 def menu_as_json(menu: Menu) -> dict[str, Any]:

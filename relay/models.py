@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 from relay.clock import Clock
@@ -17,6 +18,44 @@ from relay.stores import Change, ModelRecord, Store
 from relay.tips import read_model_id, shown
 from relay.vault import Vault
 from relay.vendors import Vendor
+from relay.wordings import KINDS, Wordings
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the platform wishes about the announcements in a model's room."""
+
+    chosen: dict[str, Any] = field(default_factory=dict)  # `language`, where it was given; None: the default
+    switched: dict[str, bool] = field(default_factory=dict)  # kind -> whether it is announced
+
+    def applied(self, record: ModelRecord) -> ModelRecord:
+        """The record with these wishes; what was not given stays."""
+        off = {kind for kind, on in self.switched.items() if not on}
+        return replace(record, **self.chosen, muted=(record.muted - self.switched.keys()) | off)
+
+
+def read_words(data: dict[str, Any], wordings: Wordings) -> Words:
+    """`language` and `announcements` out of a request's body. Raises `Invalid`."""
+    language, switched = data.get("language"), data.get("announcements", {})
+    if language is not None and (not isinstance(language, str) or language not in wordings.languages):
+        raise Invalid(
+            f"'language' must be one of {', '.join(sorted(wordings.languages))}, not {shown(language)}: "
+            "RELAY_ANNOUNCEMENTS names the file with more",
+            field="language",
+        )
+    if not isinstance(switched, dict):
+        raise Invalid(
+            f"'announcements' must be an object such as {{\"tip\": false}}, not {shown(switched)}",
+            field="announcements",
+        )
+    for kind, on in switched.items():
+        if kind not in KINDS or not isinstance(on, bool):
+            raise Invalid(
+                f"'announcements' holds {ascii(kind)[:60]}: {shown(on)}; give true or false for {', '.join(KINDS)}",
+                field="announcements",
+            )
+    return Words({"language": language} if "language" in data else {}, switched)
+
 
 Registration = asyncio.Task[tuple[ModelRecord, bool]]
 
@@ -33,7 +72,9 @@ class Models:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._under_way: dict[tuple[str, bool], Registration] = {}  # by model, and whether her token is renewed
 
-    async def register(self, model: str, name: object, *, renew: bool = False) -> tuple[ModelRecord, bool]:
+    async def register(
+        self, model: str, name: object, *, renew: bool = False, words: Words | None = None
+    ) -> tuple[ModelRecord, bool]:
         """The model's record, and whether it is new. Asks the vendor only for a token that is missing, or to `renew`.
 
         Raises `Invalid`, `VendorRefused`, `VendorUnavailable`, `StoreUnavailable`.
@@ -49,9 +90,14 @@ class Models:
             registration = self._under_way[key] = asyncio.create_task(self._registered(model, cleaned, renew))
             registration.add_done_callback(partial(self._done, key))
         record, new = await asyncio.shield(registration)  # others wait for it, too: it goes on without this asker
-        if cleaned and cleaned != record.name:
+
+        def wished(standing: ModelRecord) -> ModelRecord:
+            named = replace(standing, name=cleaned or standing.name)
+            return named if words is None else words.applied(named)
+
+        if wished(record) != record:
             async with self._turn(model):
-                record = await self._save(model, lambda standing: replace(standing or record, name=cleaned))
+                record = await self._save(model, lambda standing: wished(standing or record))
         return record, new and first
 
     def _done(self, key: tuple[str, bool], registration: Registration) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from relay.announcements import announce
+from relay.announcer import Announcer, say
 from relay.broadcasts import State, doubted
 from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
@@ -21,7 +21,6 @@ from relay.settings import (
     DOUBTS_ASKED_MAX,
     FLIGHT_TIPS_MAX,
     LINE_TIPS_MAX,
-    NO_REACTION_WATCH_SECONDS,
     SETTLE_SECONDS,
     SILENCE_SECONDS,
     TURNED_AWAY_SECONDS,
@@ -29,6 +28,7 @@ from relay.settings import (
 )
 from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, Tip, accept, move
+from relay.wordings import Wording
 
 TURNED_AWAY = frozenset({"not_ready", "stale"})
 
@@ -48,7 +48,7 @@ class Room:
     spoke_at: float = 0.0  # when the vendor last showed its queue
     busy_until: float = 0.0  # the vendor's queue explained missing reactions until then
     due: float = float("inf")  # when `tick` is next needed
-    hushed: dict[tuple[str, int], float] = field(default_factory=dict)  # private tips' names and amounts, when seen
+    announcer: Announcer = field(default_factory=Announcer)
     pending: Pending = field(default_factory=Pending)
     unwritten: dict[str, Token] = field(default_factory=dict)  # sent tips whose frame has not been written yet
     broken: bool = False  # the store failed under it: what is kept counts, a new room is made of that
@@ -61,7 +61,7 @@ class Room:
         if record.menu is not None:
             room.state = State(menu=menu_from_json(record.menu))
         room.due = room._next_due()
-        room.shown = room._picture()
+        room.shown = {} if "online" in record.said else room._picture()
         return room
 
     @property
@@ -70,7 +70,12 @@ class Room:
 
     @property
     def idle(self) -> bool:
-        return self.seat is None and not self.changing and not self.line and not self.line.late and not self.pending
+        quiet = self.announcer.due == float("inf") and not self.pending
+        return self.seat is None and not self.changing and not self.line and not self.line.late and quiet
+
+    @property
+    def wording(self) -> Wording:
+        return self.settings.announcements.of(self.record.language)
 
     @property
     def is_full(self) -> bool:
@@ -109,7 +114,7 @@ class Room:
             return
         self.line.place(receipt)
         self._schedule([receipt])
-        self.hush(receipt.tip, receipt.accepted_at)
+        self.announcer.hush(receipt.tip, receipt.accepted_at)
         if token is not None:
             self.unwritten[receipt.tip.id] = token
 
@@ -222,7 +227,7 @@ class Room:
         if stop:
             moved = self.line.found(self.line.watch.end(at, f"{who} stopped the toy"), at)
             self.state = replace(self.state, running=(), queued=(), waiting=None)
-        return self.moved(moved, at, announce(self.id, record.name, said, at), model=record)
+        return self.moved(moved, at, *say(record, self.settings.announcements, said, at), model=record)
 
     def cancel_waiting(self, at: float, why: str) -> Change:
         return self.moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)
@@ -232,8 +237,8 @@ class Room:
             return Change()
         moved = self.line.release(self.record.held_since or at, at)  # their time goes on; the feed need not know
         self.record = replace(self.record, held=False, stopped=False, held_since=None)
-        said = announce(self.id, self.record.name, "released", at)
-        return self.moved(moved, at, said, model=self.record)
+        said = say(self.record, self.settings.announcements, "released", at)
+        return self.moved(moved, at, *said, model=self.record)
 
     # -- time ----------------------------------------------------------
 
@@ -262,12 +267,6 @@ class Room:
             "generation": self.record.generation,
         }
 
-    def hush(self, tip: Tip, at: float) -> None:
-        """A private tip's name and amount are kept from the public for a while, also once its life is over."""
-        if tip.private:
-            self.hushed = {key: seen for key, seen in self.hushed.items() if seen + NO_REACTION_WATCH_SECONDS > at}
-            self.hushed[tip.shown, tip.amount] = at
-
     def _next_due(self) -> float:
         due = self.line.next_due(held=self.record.held, grace=self.settings.reaction_grace, settle=SETTLE_SECONDS)
         if self.left_at is not None and self.line.called:
@@ -289,11 +288,12 @@ class Room:
         """The change: receipts moved, their entries, and the `model` entry where that picture changed."""
         self._schedule(moved)
         for one in moved:
-            self.hush(one.tip, at)
+            self.announcer.hush(one.tip, at)
         drafts = [*entries, *filter(None, map(tip_entry, moved))]
         shown = self._picture()
         if shown != self.shown:
             self.shown = shown
+            self.announcer.seen("online", shown["online"], at)
             drafts.append(Draft(self.id, "model", at, shown))
         # A tip that took two steps at once is written once, with both in its timeline.
         newest = tuple(moved) if len(moved) == 1 else tuple({one.tip.id: one for one in moved}.values())

@@ -27,6 +27,7 @@ from relay.values import (
     read_ttl,
     read_url,
 )
+from relay.wordings import BUILT_IN, Wordings, load_wordings
 
 NO_SECRET = Secret("")
 
@@ -62,6 +63,12 @@ FOLLOWER_STUCK_SECONDS = 10  # for a reader that fell behind to take what was wr
 HISTORY_ENTRIES_MAX = 10_000  # entries read back for one reader in one go
 PAGE_RECEIPTS_MAX = 1000
 UNKNOWN_EVENTS_KEPT = 20
+FOLD_SECONDS = 1.0  # tips of one model within it are announced together
+FOLD_TIPS_MAX = 50  # in one announcement
+FOLD_TIPPERS_MAX = 5  # announced one by one
+SETTLED_SECONDS = {("toy", True): 3, ("toy", False): 3, ("online", True): 0, ("online", False): 15}  # before it is said
+UNSETTLED_SECONDS_MAX = 30  # for what keeps changing to be said all the same
+QUEUE_WORDS_SECONDS = 15  # between two announcements of the queue's length
 NO_REACTION_WATCH_SECONDS = 600  # late evidence for a tip without reaction still counts so long
 
 
@@ -96,6 +103,9 @@ class Settings:
         "RELAY_UNCERTAIN", "what to do with uncertain tips", one_of("hold", "replay", "skip"), "hold"
     )
     anonymous_name: str = setting("RELAY_ANONYMOUS_NAME", "the alias of anonymous tippers", str, "Anonymous")
+    announcements: Wordings = setting(  # a field, and frozen
+        "RELAY_ANNOUNCEMENTS", "JSON or TOML file with announcements per language", load_wordings, BUILT_IN
+    )
     heartbeat: float = setting("RELAY_HEARTBEAT", "seconds between pings to a page", read_some_seconds, 20.0)
     drain_seconds: float = setting(
         "RELAY_DRAIN_SECONDS", "seconds over which pages are told to return", read_seconds, 20.0
@@ -136,13 +146,7 @@ class Settings:
 
 
 SECRET_VARIABLES = frozenset(
-    {
-        "RELAY_SECRETS",
-        "RELAY_ENCRYPTION_KEYS",
-        "RELAY_API_KEYS",
-        "LOVENSE_DEVELOPER_TOKEN",
-        "LOVENSE_APP_SECRET",
-    }
+    {"RELAY_SECRETS", "RELAY_ENCRYPTION_KEYS", "RELAY_API_KEYS", "LOVENSE_DEVELOPER_TOKEN", "LOVENSE_APP_SECRET"}
 )
 
 

@@ -191,14 +191,14 @@ export class RelayMenu extends RelayElement {
   constructor() {
     super(menuLook, {
       menu: (entry) => this.#learn(entry),
-      settings: (entry) => this.#menu?.items || this.#learn(entry), // the relay's own menu is told apart from them
+      settings: (entry) => this.#menu?.rows || this.#learn(entry), // the relay's own menu is told apart from them
       state: (state) => state === "live" && this.#ask(),
     });
     this.root.append(this.#rows, this.#note);
     this.relabel();
   }
 
-  /** A menu of the relay (`{items}`), or a model's settings (`{levels, specials}`). */
+  /** A menu of the relay (`{rows}`), or a model's settings (`{levels, specials}`). */
   get menu() {
     return this.#menu;
   }
@@ -221,7 +221,7 @@ export class RelayMenu extends RelayElement {
 
   /** @param {any} menu */
   #learn(menu) {
-    if (Array.isArray(menu?.items) || Array.isArray(menu?.levels)) this.menu = menu;
+    if (Array.isArray(menu?.rows) || Array.isArray(menu?.levels)) this.menu = menu;
   }
 
   /** What holds now; what changes it comes with the feed. Where the address is not there, the feed alone has to do. */

@@ -95,16 +95,16 @@ export function effect({ level, special, seconds }, words) {
 }
 
 /**
- * A menu as rows, cheapest first: the relay's own items with their text, or levels and specials as settings have them.
- * @param {any} menu `{items: [{amount | min, max, text, …}]}` or `{levels: […], specials: {…}}`
+ * A menu as rows, cheapest first: the relay's own rows, or levels and specials as settings have them.
+ * @param {any} menu `{rows: [{min, max, reacts, text?, …}]}` or `{levels: […], specials: {…}}`
  * @param {Words} words
  * @returns {{amount: string, text: string}[]}
  */
 export function rowsOf(menu, words) {
-  const items = Array.isArray(menu?.items) ? menu.items : [...specialsOf(menu), ...(menu?.levels ?? [])];
+  const items = Array.isArray(menu?.rows) ? menu.rows : [...specialsOf(menu), ...(menu?.levels ?? [])];
   return items
     .map((/** @type {any} */ item) => ({ ...item, from: item?.amount ?? item?.min, to: item?.amount ?? item?.max }))
-    .filter((/** @type {any} */ item) => Number.isFinite(item.from))
+    .filter((/** @type {any} */ item) => Number.isFinite(item.from) && item.reacts !== false)
     .sort((/** @type {any} */ one, /** @type {any} */ other) => one.from - other.from)
     .map((/** @type {any} */ item) => row(item, words));
 }

@@ -83,4 +83,4 @@ async def demo(folder: Path, *arguments: str) -> AsyncIterator[Demo]:
             process.kill()
         process.wait()
         process.stdout.close()
-    assert "" == errors.read_text()
+    assert "" == errors.read_text(), errors.read_text()

@@ -37,6 +37,7 @@ VOCABULARY = {
     "relay.tickets",
     "relay.tips",
     "relay.values",
+    "relay.wordings",
 }
 EDGES = {
     "relay.cli",

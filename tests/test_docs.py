@@ -10,11 +10,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from relay import announcements, feeds, messages
+from relay import feeds, messages, wordings
 from relay.cli import main
 from relay.settings import SECRET_VARIABLES, Settings
 from relay.tips import Status
@@ -122,9 +123,51 @@ def test_every_link_leads_somewhere(folder, target):
     assert (folder / target).exists()
 
 
-def test_announcements_have_their_words():
-    """Every template can be filled with a name."""
-    assert all("Coco" in words.format(name="Coco") for words in announcements.TEMPLATES.values())
+# -- docs/feed.md ----------------------------------------------------------
+
+
+def table(head: str) -> list[list[str]]:
+    """The rows below this line of docs/feed.md, as cells."""
+    lines = (ROOT / "docs" / "feed.md").read_text().partition(f"\n{head}\n")[2].splitlines()[1:]
+    rows = takewhile(lambda line: line.startswith("|"), lines)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_table_of_audiences_is_the_codes():
+    """Row by row: all, what the public sees, or nothing."""
+
+    def cell(kind: str, audience: feeds.Audience) -> str:
+        if audience not in feeds.SHOW[kind]:
+            return ""
+        return "all" if feeds.SHOW[kind][audience] is feeds.SHOW[kind][feeds.Audience.PLATFORM] else "public"
+
+    code = [[f"`{kind}`", *(cell(kind, audience) for audience in feeds.Audience)] for kind in feeds.SHOW]
+    assert code == table("| type | viewer | chat | platform |")
+
+
+def test_every_kind_of_announcement_is_documented():
+    """Each once."""
+    kinds = [kind for row in table("| kind | said | beside the text |") for kind in re.findall(r"`(\w+)`", row[0])]
+    assert list(wordings.KINDS) == kinds
+
+
+def test_the_table_of_templates_is_the_codes():
+    """Names, placeholders and words."""
+    code = [
+        [f"`{name}`", " ".join(f"`{{{one}}}`" for one in wordings.placeholders(name)), text]
+        for name, text in wordings.TEMPLATES.items()
+    ]
+    assert code == [
+        [name, placeholders, words[1:-1] if words.startswith('"') else words]
+        for name, placeholders, words in table("| template | placeholders | as it is |")
+    ]
+
+
+def test_the_example_of_words_is_read(tmp_path):
+    """As it stands."""
+    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "feed.md").read_text(), re.DOTALL)
+    (tmp_path / "words.toml").write_text(block)
+    assert "de" == wordings.load_wordings(str(tmp_path / "words.toml")).of(None).language
 
 
 # -- README's blocks ----------------------------------------------------------

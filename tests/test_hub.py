@@ -365,6 +365,9 @@ async def test_idle_rooms_are_forgotten(house):
     page = await house.page()
     await page.leave()
     house.hub.forget_idle()
+    assert 1 == len(house.hub.rooms)  # whether she is offline or reloads her page is still to be said
+    await house.tick(15)
+    house.hub.forget_idle()
     house.hub.forget_idle()
     assert [] == house.hub.rooms
     assert 2 == (await house.page()).seat.generation

@@ -58,19 +58,26 @@ async def test_settings_become_numbers(platform, page, feed):
     assert (levels, specials) == (entry["levels"], entry["specials"])
 
 
-async def test_toys_are_listed(platform, page, feed):
+async def test_toys_are_listed(relay, platform, page, feed, clock):
     """With id and type, on or off; the room hears that the toy is connected."""
     state = await after(platform, page, TOY_EVENT)
     listed = [{"id": TOY["id"], "type": "lush", "name": "", "on": True}]
     assert {"on": True, "fresh": True, "list": listed} == state["toys"]
     assert listed == (await feed.next("toy"))["list"]
-    assert "Coco's toy is connected." == (await feed.next("announcement", source="relay"))["text"]
+    clock.tick(3)
+    relay.wiring.hub.tick()
+    assert "Coco's toy is connected." == (await feed.next("announcement", text="Coco's toy is connected."))["text"]
 
 
-async def test_a_toy_that_goes_off_is_told(platform, page, feed):
+async def test_a_toy_that_goes_off_is_told(relay, platform, page, feed, clock):
     """Per-toy words are the truth, whatever the top-level word says (facts.md H33)."""
-    state = await after(platform, page, TOY_EVENT, TOY_EVENT | {"detail": [TOY | {"status": 0}]})
+    await after(platform, page, TOY_EVENT)
+    clock.tick(3)
+    relay.wiring.hub.tick()
+    state = await after(platform, page, TOY_EVENT | {"detail": [TOY | {"status": 0}]})
     assert (False, False) == (state["toys"]["on"], state["toys"]["list"][0]["on"])
+    clock.tick(3)
+    relay.wiring.hub.tick()
     await feed.next("announcement", text="Coco's toy is disconnected.")
 
 

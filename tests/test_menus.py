@@ -1,10 +1,13 @@
 """What each amount does, told from the model's own settings (facts.md H35)."""
 
+from itertools import pairwise
+from time import perf_counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.menus import Level, Menu, Preview, Special, menu_as_json, menu_from_json, preview
+from relay.menus import Level, Menu, Preview, Special, menu_as_json, menu_from_json, preview, row_as_json, rows
 
 
 def level(n, low, high, seconds=2.0):
@@ -111,3 +114,46 @@ def test_a_preview_names_what_covers_the_amount(menu, amount):
     assert found.reacts is bool(specials or covering)
     assert found.special in (specials or {None})
     assert found.level == (None if specials or not covering else min(covering))
+
+
+def test_a_menu_has_a_row_for_every_amount():
+    """Specials cut levels in two, gaps and open ends are rows, a switched-off special is none."""
+    told = [(row.min, row.max, row_as_json(row)["level"] or row_as_json(row)["special"]) for row in rows(MENU)]
+    assert [
+        (1, 9, 1),
+        (10, 19, 2),
+        (20, 20, "pulse"),
+        (21, 49, 2),
+        (50, 59, None),
+        (60, 100, 3),
+        (101, 119, 4),
+        (120, 120, "earthquake"),
+        (121, 199, None),
+        (200, 300, "giveControl"),
+        (301, 499, None),
+        (500, None, 10),
+    ] == told
+
+
+@given(MENUS, st.integers(1, 200))
+def test_the_rows_say_what_the_preview_says(menu, amount):
+    """For every amount one row, and what it does is what a tip would be told."""
+    (row,) = [row for row in rows(menu) if row.min <= amount and (row.max is None or amount <= row.max)]
+    told, found = row_as_json(row), preview(menu, amount)
+    assert found == Preview(told["reacts"], told["level"], told["special"], told["seconds"])
+
+
+@given(MENUS)
+def test_the_rows_leave_no_amount_out(menu):
+    """From 1 to no end, each beginning behind the last."""
+    told = rows(menu)
+    assert (1, None) == (told[0].min, told[-1].max)
+    assert all(before.max + 1 == after.min for before, after in pairwise(told))
+
+
+def test_an_absurd_menu_takes_no_time():
+    """A page may claim a thousand overlapping levels; the relay has other pages to serve."""
+    menu = Menu(tuple(level(n, 1000 - n, 1000 + n) for n in range(1000)))
+    begun = perf_counter()
+    assert 1001 <= len(rows(menu)) <= 2001
+    assert perf_counter() - begun < 1

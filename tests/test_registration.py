@@ -118,6 +118,7 @@ async def test_fifty_registrations_of_several_models_make_one_call_each():
             leaving = asyncio.create_task(impatient.register("coco", "Coco"))
             await eventually(lambda: one.relay.wiring.models._under_way, "a call")
             leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
         answers = await asyncio.gather(*(one.put(models[n % 3], models[n % 3]) for n in range(50)))
         assert {200, 201} >= {answer.status_code for answer in answers}
         assert [2, 2, 2] == [await one.calls(model) for model in models]

@@ -239,6 +239,17 @@ async def test_the_logs_hold_no_secrets_and_no_tippers_words(started):
 # -- Ending ----------------------------------------------------------
 
 
+async def test_the_words_about_a_tip_are_not_lost_with_sigterm(started, relay_process):
+    """What was taken in the last second is announced before the end: the next relay has it in its history."""
+    await started.platform.accepted("t1")
+    started.terminate()
+    assert 0 == await started.ended()
+    _, platform = await restarted(relay_process)
+    async with platform, read_sse(platform, "/feed/coco", last=10) as reader:
+        assert "t1" == (await reader.next("announcement", source="relay"))["tip"]
+    assert "room dropped" not in started.errors.read_text()
+
+
 async def test_sigterm_drains_with_readers_and_pages_still_there(started):
     """Pages are told to return and closed with 4301, feeds end with a retry hint, the exit code is 0."""
     platform = started.platform

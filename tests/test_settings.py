@@ -1,6 +1,6 @@
 """Every setting from the environment; what is wrong is named all at once, and no secret in any of it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -100,6 +100,7 @@ BAD = [
     ("RELAY_SINKS_PRIVATE", "yes"),
     ("RELAY_HISTORY_ENTRIES", "0"),
     ("RELAY_LOG_LEVEL", "chatty"),
+    ("RELAY_ANNOUNCEMENTS", "/nowhere/words.json"),
     ("LOVENSE_API_URL", "api.lovense.com"),
     ("LOVENSE_APP_GALLERY_URL", "javascript:alert(1)"),
 ]
@@ -111,10 +112,14 @@ def problems(environ, **overrides):
     return bad.value.problems
 
 
-def test_every_setting_is_read():
+def test_every_setting_is_read(tmp_path):
     """One variable each, none forgotten here."""
-    assert {item.metadata["variable"] for item in fields(Settings)} == set(GOOD)
-    assert READ == read_settings(GOOD)
+    (tmp_path / "words.json").write_text('{"de": {"online": "Hallo"}}')
+    good = GOOD | {"RELAY_ANNOUNCEMENTS": str(tmp_path / "words.json")}
+    assert {item.metadata["variable"] for item in fields(Settings)} == set(good)
+    read = read_settings(good)
+    assert replace(READ, announcements=read.announcements) == read
+    assert {"de", "en"} == read.announcements.languages.keys()
 
 
 def test_the_defaults():

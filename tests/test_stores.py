@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from unit_kit import T0, a_receipt, a_tip
@@ -162,7 +164,20 @@ async def test_money_adds_up(store):
 
 async def test_a_models_record_is_kept_whole(store):
     """And the newest stands."""
-    record = ModelRecord("coco", "Cöco", T0, b"\x00sealed", True, True, T0 + 5, 7, {"levels": [], "specials": {}})
+    record = ModelRecord(
+        "coco",
+        "Cöco",
+        T0,
+        b"\x00sealed",
+        True,
+        True,
+        T0 + 5,
+        7,
+        {"levels": [], "specials": {}},
+        "de",
+        frozenset({"tip", "queue"}),
+        frozenset({"online"}),
+    )
     await store.keep(Change(model=COCO))
     await store.keep(Change(model=record))
     await store.keep(Change(model=ModelRecord("amy", "Amy", T0)))
@@ -288,6 +303,22 @@ async def test_a_sweep_keeps_the_newest_entries_of_each_model(store):
 
 
 # -- only with a disk ----------------------------------------------------------
+
+
+async def test_a_file_from_before_models_had_words_is_read(tmp_path):
+    """Its models have none yet, and may be given some."""
+    first = make_store(f"sqlite:///{tmp_path}/relay.db")
+    await first.open()
+    await first.keep(Change(model=COCO))
+    await first.close()
+    with closing(sqlite3.connect(tmp_path / "relay.db")) as db:
+        db.execute("ALTER TABLE models DROP COLUMN words")
+    again = SqliteStore(str(tmp_path / "relay.db"))
+    await again.open()
+    assert COCO == await again.model("coco")
+    await again.keep(Change(model=replace(COCO, language="de")))
+    assert "de" == (await again.model("coco")).language
+    await again.close()
 
 
 async def test_what_was_kept_survives(tmp_path):

@@ -156,7 +156,9 @@ class House:
         await self.store.keep(Change(model=ModelRecord(model, model.title(), T0)))
         return self
 
-    async def page(self, journal: str = "j1", *, ready: bool = True, resumed: bool = False) -> Page:
+    async def page(
+        self, journal: str = "j1", *, ready: bool = True, resumed: bool = False, model: str = "coco"
+    ) -> Page:
         socket = FakeSocket()
 
         def welcome(room: Room, seat: Seat) -> bytes:
@@ -173,7 +175,7 @@ class House:
             )
 
         room, seat = await Arrivals(self.hub).arrive(
-            "coco", socket, journal=journal, page="p1", ready=ready, resumed=resumed, welcome=welcome
+            model, socket, journal=journal, page="p1", ready=ready, resumed=resumed, welcome=welcome
         )
         await settle()
         return Page(self.hub, room, seat, socket)

@@ -31,6 +31,9 @@ class ModelRecord:
     held_since: float | None = None  # waiting tips do not age while she holds them
     generation: int = 0  # of her newest page
     menu: dict[str, Any] | None = None  # her settings as last seen
+    language: str | None = None  # of the announcements in her room; None: the default
+    muted: frozenset[str] = frozenset()  # kinds of announcements switched off in her room
+    said: frozenset[str] = frozenset()  # what her room was told last: `online`, `toy`
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS models (
     stopped    INTEGER NOT NULL,
     held_since REAL,
     generation INTEGER NOT NULL,
-    menu       TEXT                           -- JSON: settings as last seen
+    menu       TEXT,                          -- JSON: settings as last seen
+    words      TEXT                           -- JSON: {language, muted, said}
 );
 
 CREATE TABLE IF NOT EXISTS tips (

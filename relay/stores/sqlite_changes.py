@@ -52,7 +52,7 @@ def apply(db: sqlite3.Connection, change: Change) -> Kept:
             ),
         )
     if change.model is not None:
-        db.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model))
+        db.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model))
     for document in change.documents:
         keep_document(db, document)
     entries = []

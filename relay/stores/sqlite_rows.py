@@ -16,7 +16,7 @@ _timeline = msgspec.json.Decoder(tuple[Step, ...])
 _encode = msgspec.json.Encoder().encode
 
 TIP_COLUMNS = "seq, status, accepted_at, expires_at, generation, journal, tip, timeline"
-MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu"
+MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu, words"
 
 
 def timeline_to_text(receipt: Receipt) -> str:
@@ -42,6 +42,9 @@ def receipt_from_row(row: tuple[Any, ...]) -> Receipt:
 
 def model_to_row(record: ModelRecord) -> tuple[Any, ...]:
     menu = None if record.menu is None else orjson.dumps(record.menu).decode()
+    words = orjson.dumps(
+        {"language": record.language, "muted": sorted(record.muted), "said": sorted(record.said)}
+    ).decode()
     return (
         record.id,
         record.name,
@@ -52,11 +55,13 @@ def model_to_row(record: ModelRecord) -> tuple[Any, ...]:
         record.held_since,
         record.generation,
         menu,
+        words,
     )
 
 
 def model_from_row(row: tuple[Any, ...]) -> ModelRecord:
-    id, name, created_at, token, held, stopped, held_since, generation, menu = row
+    id, name, created_at, token, held, stopped, held_since, generation, menu, words = row
+    kept = orjson.loads(words) if words else {}
     return ModelRecord(
         id=id,
         name=name,
@@ -67,6 +72,9 @@ def model_from_row(row: tuple[Any, ...]) -> ModelRecord:
         held_since=held_since,
         generation=generation,
         menu=orjson.loads(menu) if menu else None,
+        language=kept.get("language"),
+        muted=frozenset(kept.get("muted", ())),
+        said=frozenset(kept.get("said", ())),
     )
 
 

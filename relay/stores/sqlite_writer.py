@@ -244,6 +244,8 @@ class Writer:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("PRAGMA wal_autocheckpoint=0")
             db.executescript(resources.files("relay.stores").joinpath("schema.sql").read_text())
+            if "words" not in {column[1] for column in db.execute("PRAGMA table_info(models)")}:
+                db.execute("ALTER TABLE models ADD COLUMN words TEXT")  # a file from before there was one
             db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
             # A write that changes something, so that a full or read-only disk shows here and not in a tip.
             db.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (secrets.token_hex(16),))

@@ -16,6 +16,7 @@ from relay.tips import MODEL_ID, Status
 from relay.values import EXPIRES_IN_SECONDS_MAX
 from relay.web.replies import STATUSES, Json
 from relay.web.scripts import floating, pinned, static_folder
+from relay.wordings import KINDS
 
 TIP = {
     "type": "object",
@@ -113,9 +114,21 @@ CALLS: list[tuple[str, str, str, tuple[int, ...], Any]] = [
         "/models/{model}",
         "Register a model",
         (200, 201, 400, 401, 403, 502, 503),
-        {"type": "object", "properties": {"name": {"type": "string"}}},
+        {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "language": {"type": ["string", "null"], "description": "Of announcements; null: the default"},
+                "announcements": {
+                    "type": "object",
+                    "propertyNames": {"enum": list(KINDS)},
+                    "additionalProperties": {"type": "boolean"},
+                },
+            },
+        },
     ),
     ("get", "/models/{model}", "A model's state", (200, 401, 403, 404, 503), None),
+    ("get", "/models/{model}/menu", "What each amount does", (200, 401, 403, 404, 503), None),
     ("put", "/models/{model}/hold", "Hold tips", (200, 401, 403, 404, 503), None),
     ("delete", "/models/{model}/hold", "Release tips", (200, 401, 403, 404, 503), None),
     (
@@ -206,6 +219,7 @@ PARAMETERS: dict[tuple[str, str], dict[str, tuple[str, str]]] = {
         "limit": ("query", "at most so many, 1 to 1000; 100 by default"),
     },
     ("put", "/models/{model}"): {"renew": ("query", "true: ask the vendor for a new token")},
+    ("get", "/models/{model}/menu"): {"ticket": ("query", "a feed ticket, instead of an API key")},
     ("get", "/accounts"): {"model": ("query", "only the account that was linked with this model last")},
     ("get", "/feed"): FEED_PARAMETERS,
     ("get", "/feed/{model}"): {"ticket": ("query", "a feed ticket, instead of an API key")} | FEED_PARAMETERS,

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from relay.errors import BadSettings, Refusal, StoreUnavailable
-from relay.web import accounts, api, captures, feed, health, keys, models, scripts, sinks, tips
+from relay.web import accounts, api, captures, feed, health, keys, menus, models, scripts, sinks, tips
 from relay.web.replies import on_bad_settings, on_http_exception, on_refusal
 from relay.web.wiring import Wiring
 
@@ -34,6 +34,7 @@ def make_app(wiring: Wiring) -> Starlette:
             *tips.routes,
             *models.routes,
             *captures.routes,
+            *menus.routes,
             *accounts.routes,
             *keys.routes,
             *feed.routes,
@@ -67,6 +68,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         asyncio.create_task(wiring.pages.beat(loop.time, wiring.clock.now)),
         asyncio.create_task(wiring.followers.beat()),
         asyncio.create_task(sweep(wiring)),
+        asyncio.create_task(find_absent(wiring)),
         asyncio.create_task(wiring.accounts.run()),
         asyncio.create_task(wiring.deliveries.run()),
     ]
@@ -76,10 +78,18 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        wiring.hub.last_words()
         await wiring.deliveries.close()
         await wiring.accounts.close()
         await wiring.vendor.close()
         await wiring.store.close()
+
+
+async def find_absent(wiring: Wiring) -> None:
+    """Once, when every page that meant to come back after a restart has."""
+    await asyncio.sleep(SWEEP_SECONDS)
+    with contextlib.suppress(StoreUnavailable):
+        await wiring.hub.find_absent()
 
 
 async def sweep(wiring: Wiring) -> None:

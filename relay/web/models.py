@@ -12,11 +12,12 @@ from relay.clock import iso
 from relay.errors import Invalid, NoVendorToken
 from relay.feeds import Audience
 from relay.grants import standing_as_json
+from relay.models import read_words
 from relay.rooms import Room
 from relay.settings import TIP_BODY_BYTES_MAX
 from relay.stores import ModelRecord
 from relay.tips import shown
-from relay.views import room_as_json
+from relay.views import room_as_json, words_as_json
 from relay.web.bodies import decode, read_body
 from relay.web.replies import Json
 from relay.web.scripts import elements_lines, script_line
@@ -36,13 +37,14 @@ async def read_object(request: Request) -> tuple[bytes, dict[str, Any]]:
 
 
 async def put_model(request: Request) -> Response:
-    """Register a model with the vendor, once. `?renew=true` asks for a new vendor token."""
+    """Register a model with the vendor, once. `?renew=true` asks for a new vendor token. What is left out stays."""
     relay = wiring(request)
     body, data = await read_object(request)
     relay.keys.check(request.headers, "models", body)
     renew = read_switch("renew", request.query_params.get("renew"))
-    record, new = await relay.models.register(request.path_params["model"], data.get("name"), renew=renew)
-    return Json(described(record), 201 if new else 200)
+    words = read_words(data, relay.settings.announcements)
+    record, new = await relay.models.register(request.path_params["model"], data.get("name"), renew=renew, words=words)
+    return Json(described(record) | words_as_json(record, relay.settings), 201 if new else 200)
 
 
 def read_switch(field: str, value: str | None) -> bool:

@@ -78,6 +78,8 @@ class Server(uvicorn.Server):
         await asyncio.gather(*(dismiss(wiring) for wiring in self._wirings))
         deadline = asyncio.get_running_loop().time() + DISMISS_SECONDS
         await until_empty(lambda: len(self.server_state.tasks), deadline)
+        for wiring in self._wirings:
+            wiring.hub.last_words()
         await asyncio.gather(*(wiring.store.close() for wiring in self._wirings))
         await super().shutdown(sockets)
         self._captured_signals.clear()  # a drained end is a clean end: exit code 0

@@ -257,7 +257,7 @@ async def rows(viewer):
 
 async def test_the_menu_says_what_tips_do(browser):
     """From the relay's own menu, in its words; it follows the feed."""
-    items = [
+    rows = [
         {"amount": 120, "special": "earthquake", "seconds": 22, "text": "Erdbeben, 22 Sekunden"},
         {"min": 1, "max": 9, "level": 1, "seconds": 2, "text": "1–9: sanft"},
         {"min": 10, "max": None, "level": 2, "seconds": 6},
@@ -267,12 +267,12 @@ async def test_the_menu_says_what_tips_do(browser):
     async with open_viewer(browser, MENU) as viewer:
         line = await viewer.line()
         await expect(viewer.page.locator("relay-menu .note")).to_have_text("What tips do is not known yet.")
-        await line.say(entry(1, type="menu", fresh=True, items=items), entry(2, type="settings", **SETTINGS))
+        await line.say(entry(1, type="menu", fresh=True, rows=rows), entry(2, type="settings", **SETTINGS))
         await expect(viewer.page.get_by_role("list", name="Tip menu")).to_be_visible()
         await expect(viewer.page.get_by_role("listitem")).to_have_count(3)
         expected = [["1–9: sanft"], ["10+ tokens", "level 2 · 6 s"], ["120 tokens", "Erdbeben, 22 Sekunden"]]
         assert expected == await rows(viewer)
-        await line.say(entry(3, type="menu", fresh=False, items=items[:1]))
+        await line.say(entry(3, type="menu", fresh=False, rows=rows[:1]))
         await expect(viewer.page.locator("relay-menu .note")).to_have_text("As last known.")
         assert expected[2:] == await rows(viewer)
 
@@ -280,7 +280,7 @@ async def test_the_menu_says_what_tips_do(browser):
 async def test_the_menu_is_asked_for_once_the_line_is_there(browser):
     """`GET /models/{model}/menu`, with the feed's ticket."""
     async with open_viewer(browser) as viewer:
-        menu = {"model": "coco", "fresh": True, "items": [{"amount": 5, "text": "<b>wave</b>"}]}
+        menu = {"model": "coco", "fresh": True, "rows": [{"amount": 5, "text": "<b>wave</b>"}]}
         await viewer.page.route("**/models/coco/menu?ticket=t1", lambda route: route.fulfill(json=menu))
         viewer.feed.html = MENU
         await viewer.page.reload()
@@ -334,7 +334,7 @@ async def test_a_page_may_give_the_feed(browser):
 
 async def test_what_was_given_too_early_counts(browser):
     """A page's own script may be faster than the elements'."""
-    early = """<script>document.querySelector("relay-menu").menu = { items: [{ amount: 5, text: "wave" }] };
+    early = """<script>document.querySelector("relay-menu").menu = { rows: [{ amount: 5, text: "wave" }] };
       document.querySelector("relay-menu").words = { tokens: "{n} Token" }</script>"""
     async with open_viewer(browser, f"<relay-menu></relay-menu>{early}{SCRIPT}") as viewer:
         await expect(viewer.page.get_by_role("listitem")).to_have_text("5 Tokenwave")
