@@ -15,7 +15,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contenders import CONTENDERS, event_stream, websocket
@@ -44,8 +44,10 @@ LATENCIES = {
     "in a steady flow, p99 ms": ("rate", "arrive_ms", "p99"),
 }
 PROCESSOR = "server's processor time per entry, ms"
-MEMORY = "server's memory at most, MiB"
+WEIGHTS = {"Pss": "server's memory at most (PSS), MiB", "Pss_Anon": "of that its own, MiB"}
 CUT = "relay_readers_cut_total"
+
+Arms = dict[str, tuple[list[float], list[float]]]  # per figure: without and beside stuck ones
 
 
 class Stuck(threading.Thread):
@@ -85,36 +87,39 @@ class Stuck(threading.Thread):
         self.join()
 
 
-@dataclass
 class Weight(threading.Thread):
-    """The most that a server weighed (proportional set size) while this looked."""
+    """The most that a server weighed while this looked, in KiB: its proportional set size, and the part of it that is no
+    file's and so nobody else's."""
 
-    server: Server
-    most_kib: float = 0.0
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
+    def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
+        self.most = dict.fromkeys(WEIGHTS, 0.0)
+        self._file = Path(f"/proc/{server.pid}/smaps_rollup")
+        self._over = threading.Event()
         self.start()
-
-    __hash__ = threading.Thread.__hash__
 
     def run(self) -> None:
         while not self._over.is_set():
-            self.most_kib = max(self.most_kib, self.server.memory_kib())
+            for line in self._file.read_text().splitlines():
+                name, _, size = line.partition(":")
+                if name in WEIGHTS:
+                    self.most[name] = max(self.most[name], float(size.split()[0]))
             self._over.wait(LOOK_SECONDS)
 
-    def end(self) -> float:
+    def end(self) -> dict[str, float]:
         self._over.set()
         self.join()
-        return self.most_kib
+        return self.most
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How long it takes: rounds of two phases, without and beside the stuck ones."""
+    """How long it takes: rounds of two phases, without and beside the stuck ones; then twice so many servers, one with
+    and one without them, for the memory."""
 
     rounds: int = 6
+    servers: int = 3
+    phases: int = 2  # of each of them
     alone: int = 40  # entries of a phase, one at a time
     per_second: float = 10.0
     seconds: float = 5.0
@@ -189,28 +194,39 @@ def hall(part: str, readers: int, stuck_seconds: float | None = None, fault: str
             yield Hall(server, load, part, stuck_seconds)
 
 
-def in_turns(part: str, readers: int, stuck: int, script: Script) -> dict[str, tuple[list[float], list[float]]]:
-    """Per figure, its values without and beside the stuck ones: phases in turns, so that both share its moods.
-    Memory is that of one server that never saw a stuck reader, and of one that did."""
-    without, beside, weights = [], [], []
-    with hall(part, readers) as calm:
-        weight = Weight(calm.server)
-        for _ in range(2):
-            calm.phase(script)
-        weights.append(weight.end())
-    with hall(part, readers) as loud:
-        weight = Weight(loud.server)
-        for number in range(script.rounds):
-            without.append(loud.phase(script))
-            with loud.stuck(stuck):
-                beside.append(loud.phase(script))
+def in_turns(part: str, readers: int, stuck: int, script: Script) -> Arms:
+    """Per figure, its values without and beside the stuck ones."""
+    return latencies_in_turns(part, readers, stuck, script) | weights_in_turns(part, readers, stuck, script)
+
+
+def latencies_in_turns(part: str, readers: int, stuck: int, script: Script) -> Arms:
+    """One server, phases in turns: both share the machine's moods."""
+    without, beside = [], []
+    with hall(part, readers) as here:
+        for _ in range(script.rounds):
+            without.append(here.phase(script))
+            with here.stuck(stuck):
+                beside.append(here.phase(script))
             for name, one in (("without", without[-1]), ("beside", beside[-1])):
-                print(json.dumps({"part": part, "round": number, "stuck": name} | one), file=sys.stderr, flush=True)
-        weights.append(weight.end())
-        print(f"{part}: {counted(loud.server, CUT):.0f} times a stuck reader was cut", flush=True)
+                print(json.dumps({"part": part, "stuck": name} | one), file=sys.stderr, flush=True)
+        print(f"{part}: {counted(here.server, CUT):.0f} times a stuck reader was cut", flush=True)
     names = (*LATENCIES, PROCESSOR)
-    found = {name: ([one[name] for one in without], [one[name] for one in beside]) for name in names}
-    return found | {MEMORY: ([weights[0] / 1024], [weights[1] / 1024])}
+    return {name: ([one[name] for one in without], [one[name] for one in beside]) for name in names}
+
+
+def weights_in_turns(part: str, readers: int, stuck: int, script: Script) -> Arms:
+    """Servers in turns, each with the same load: one that has seen a stuck reader does not forget it."""
+    found: Arms = {name: ([], []) for name in WEIGHTS.values()}
+    for _ in range(script.servers):
+        for arm, count in enumerate((0, stuck)):
+            with hall(part, readers) as here, here.stuck(count):
+                weight = Weight(here.server)
+                for _ in range(script.phases):
+                    here.phase(script)
+                for name, kib in weight.end().items():
+                    found[WEIGHTS[name]][arm].append(kib / 1024)
+    print(json.dumps({"part": part} | found), file=sys.stderr, flush=True)
+    return found
 
 
 def counted(server: Server, name: str) -> float:
