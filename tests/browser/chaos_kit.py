@@ -27,6 +27,7 @@ from starlette.routing import Mount, Route
 from relay.clock import Clock
 from relay.sandbox import create_app
 from relay.settings import Settings
+from relay.secret import Secret
 from relay.stores.sqlite import SqliteStore
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -284,7 +285,7 @@ class Stage:
 
     def settings(self, **changes: Any) -> Settings:
         here = {"origins": (self.url,), "lovense_api_url": self.url, "heartbeat": 20.0}
-        vendor = {"developer_token": "a-developer-token", "encryption_keys": (ENCRYPTION_KEY,)}
+        vendor = {"developer_token": Secret("a-developer-token"), "encryption_keys": (Secret(ENCRYPTION_KEY),)}
         return with_settings(**(here | vendor | changes))
 
     @asynccontextmanager

@@ -257,7 +257,7 @@ async def rows(viewer):
 
 async def test_the_menu_says_what_tips_do(browser):
     """From the relay's own menu, in its words; it follows the feed."""
-    rows = [
+    shown = [
         {"amount": 120, "special": "earthquake", "seconds": 22, "text": "Erdbeben, 22 Sekunden"},
         {"min": 1, "max": 9, "level": 1, "seconds": 2, "text": "1–9: sanft"},
         {"min": 10, "max": None, "level": 2, "seconds": 6},
@@ -267,12 +267,12 @@ async def test_the_menu_says_what_tips_do(browser):
     async with open_viewer(browser, MENU) as viewer:
         line = await viewer.line()
         await expect(viewer.page.locator("relay-menu .note")).to_have_text("What tips do is not known yet.")
-        await line.say(entry(1, type="menu", fresh=True, rows=rows), entry(2, type="settings", **SETTINGS))
+        await line.say(entry(1, type="menu", fresh=True, rows=shown), entry(2, type="settings", **SETTINGS))
         await expect(viewer.page.get_by_role("list", name="Tip menu")).to_be_visible()
         await expect(viewer.page.get_by_role("listitem")).to_have_count(3)
         expected = [["1–9: sanft"], ["10+ tokens", "level 2 · 6 s"], ["120 tokens", "Erdbeben, 22 Sekunden"]]
         assert expected == await rows(viewer)
-        await line.say(entry(3, type="menu", fresh=False, rows=rows[:1]))
+        await line.say(entry(3, type="menu", fresh=False, rows=shown[:1]))
         await expect(viewer.page.locator("relay-menu .note")).to_have_text("As last known.")
         assert expected[2:] == await rows(viewer)
 

@@ -88,8 +88,8 @@ class Stuck(threading.Thread):
 
 
 class Weight(threading.Thread):
-    """The most that a server weighed while this looked, in KiB: its proportional set size, and the part of it that is no
-    file's and so nobody else's."""
+    """The most that a server weighed while this looked, in KiB: its proportional set size, and the part of it that
+    is no file's and so nobody else's."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
