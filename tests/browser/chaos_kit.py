@@ -26,8 +26,8 @@ from starlette.routing import Mount, Route
 
 from relay.clock import Clock
 from relay.sandbox import create_app
-from relay.settings import Settings
 from relay.secret import Secret
+from relay.settings import Settings
 from relay.stores.sqlite import SqliteStore
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
