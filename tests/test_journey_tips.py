@@ -332,6 +332,27 @@ async def test_a_batch_answers_item_by_item_in_order(platform, page):
     assert ["b1", "b4"] == [(await page.play())["id"] for _ in range(2)]
 
 
+async def test_a_batch_may_come_as_lines(platform, page):
+    """NDJSON is answered by NDJSON, a line for a line; a line that is no JSON is named and harms no other."""
+    tips = [{"id": f"t{n}", "model": "coco", "tipper": "john", "amount": 20} for n in range(3)]
+    lines = [json.dumps(tips[0]), "", "{", json.dumps(tips[1] | {"amount": "x"}), json.dumps(tips[2]) + "\r"]
+    answer = await platform.http.post(
+        "/tips/batch", content="\n".join(lines), headers={"Content-Type": "application/x-ndjson; charset=utf-8"}
+    )
+    assert (200, "application/x-ndjson") == (answer.status_code, answer.headers["content-type"])
+    first, broken, wrong, last = [json.loads(line) for line in answer.text.splitlines()]
+    assert (202, "t0", 202, "t2") == (first["status_code"], first["id"], last["status_code"], last["id"])
+    assert ("not_json", True) == (broken["type"], broken["detail"].startswith("line 3: "))
+    assert ("invalid", "amount") == (wrong["type"], wrong["field"])
+    assert ["t0", "t2"] == [(await page.play())["id"] for _ in range(2)]
+
+
+async def test_lines_that_hold_nothing_are_refused(door):
+    """As an empty list is."""
+    answer = await door.http.post("/tips/batch", content="\n\n", headers={"Content-Type": "application/x-ndjson"})
+    assert (400, "invalid") == (answer.status_code, answer.json()["type"])
+
+
 async def test_a_batch_keeps_its_order_on_the_way_to_the_page(platform, page):
     """Sixty tips of one batch are played in the order of the list."""
     items = [{"id": f"b{n}", "model": "coco", "tipper": "john", "amount": 1 + n} for n in range(60)]

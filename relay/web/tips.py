@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay import metrics
-from relay.errors import Invalid, Refusal
+from relay.errors import Invalid, NotJson, Refusal
 from relay.hub import Delivered
 from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_MAX, TIP_BODY_BYTES_MAX
 from relay.tips import Status, read_tip, receipt_as_json, shown
@@ -21,6 +21,8 @@ from relay.views import page_as_json, preview_as_json
 from relay.web.bodies import decode, read_body
 from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
+
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
 def order(relay: Wiring, headers: Mapping[str, str], body: bytes) -> asyncio.Future[Delivered]:
@@ -48,22 +50,42 @@ def answer_bytes(delivered: Delivered) -> bytes:
 
 
 async def post_batch(request: Request) -> Response:
-    """Many tips in one request: a result per item, in order; one bad item harms no other."""
+    """Many tips in one request, as a JSON array or a line each (NDJSON), and answered alike: a result per item, in order;
+    one bad item harms no other, and what comes together is kept in one commit."""
     relay = wiring(request)
     body = await read_body(request, BATCH_BODY_BYTES_MAX)
     relay.keys.check(request.headers, "tips", body)
-    items = decode(body)
+    as_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
+    items = read_lines(body) if as_lines else decode(body)
     if not isinstance(items, list) or not 1 <= len(items) <= BATCH_TIPS_MAX:
         what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
         raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
     # Taken in order, and therefore kept in order; the store commits what comes together in one go.
     taken = [attempt(relay, item) for item in items]
     results = await asyncio.gather(*taken, return_exceptions=True)
-    return Json([batch_result(result) for result in results])
+    answers = [batch_result(result) for result in results]
+    if as_lines:
+        return Response(b"".join(orjson.dumps(one) + b"\n" for one in answers), media_type=NDJSON[0])
+    return Json(answers)
+
+
+def read_lines(body: bytes) -> list[Any]:
+    """An item a line; of a line that is no JSON the refusal. Lines without anything on them do not count."""
+    items: list[Any] = []
+    for number, line in enumerate(body.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            items.append(decode(line))
+        except NotJson as refusal:
+            items.append(NotJson(f"line {number}: {refusal.detail}"))
+    return items
 
 
 def attempt(relay: Wiring, item: Any) -> asyncio.Future[Delivered]:
     try:
+        if isinstance(item, Refusal):
+            raise item
         return deliver(relay, item, None)
     except Refusal as refusal:
         refused: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
