@@ -148,6 +148,17 @@ async def test_a_code_is_remembered_for_a_day_and_not_for_ever():
         assert [] == await desk.wiring.store.documents("auth-code")
 
 
+async def test_a_code_past_its_three_minutes_is_refused_with_the_remedy():
+    """By the vendor; once, and then here."""
+    async with open_desk() as desk:
+        code = await desk.vendor.code()
+        desk.clock.tick(181)
+        late = await desk.post(code)
+        assert (502, "vendor_refused") == (late.status_code, late.json()["type"])
+        assert "get a new auth code" in late.json()["detail"]
+        assert (409, 1) == ((await desk.post(code)).status_code, await desk.came("exchanges"))
+
+
 # -- The disk ----------------------------------------------------------------------------------------------------------
 
 
@@ -168,6 +179,25 @@ async def test_a_pair_outlives_a_disk_that_fails_when_it_comes(read, monkeypatch
         again = await desk.post(code)
         assert (201, 1) == (again.status_code, await desk.came("exchanges"))
         assert await is_alive(desk, again.json()["userId"])
+
+
+async def test_a_pair_is_on_disk_before_it_is_used():
+    """Rule 2: whenever the vendor sees an access token, the store has it already."""
+    async with open_desk() as desk:
+        server, early = desk.wiring.accounts._server, []
+        ask = server.user_name
+
+        async def user_name(token: Any) -> Any:
+            pairs = [desk.wiring.accounts._ledger.open(one) for one in await desk.wiring.accounts.all()]
+            early.extend([token] if token not in [access for access, _ in pairs] else [])
+            return await ask(token)
+
+        server.user_name = user_name
+        await desk.vendor.order(access_seconds=10 * HOUR)
+        await desk.linked()
+        await desk.pass_time(14 * HOUR)
+        assert (1, 3) == (await desk.granted("refreshes"), await desk.granted("user_infos"))
+        assert [] == early
 
 
 async def test_forgetting_does_not_wait_for_ever(monkeypatch):

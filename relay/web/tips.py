@@ -50,8 +50,8 @@ def answer_bytes(delivered: Delivered) -> bytes:
 
 
 async def post_batch(request: Request) -> Response:
-    """Many tips in one request, as a JSON array or a line each (NDJSON), and answered alike: a result per item, in order;
-    one bad item harms no other, and what comes together is kept in one commit."""
+    """Many tips in one request, as a JSON array or a line each (NDJSON), and answered alike: a result per item, in
+    order. One bad item harms no other, and what comes together is kept in one commit."""
     relay = wiring(request)
     body = await read_body(request, BATCH_BODY_BYTES_MAX)
     relay.keys.check(request.headers, "tips", body)
