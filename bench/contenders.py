@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.load import Options
-from bench.place import NCHAN_MODULE, RIVALS, nchan_root, place, python
+from bench.place import NCHAN_MODULE, RIVALS, nchan_root, node, place, python
 from bench.relays import KEY, RELAY_ENVIRONMENT, prepare, relay_command
 from bench.servers import Server
 
@@ -73,6 +73,9 @@ WS_PAGE: Options = RIVAL_TIP | {
 }
 
 
+NODE = {"NODE_PATH": str(place() / "node_modules"), "NODE_ENV": "production"}
+
+
 # -- how they are started ----------------------------------------------------------
 
 
@@ -81,6 +84,11 @@ def uvicorn(app: str) -> Command:
     options = ["--app-dir", str(RIVALS), "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
     options += ["--http", "httptools", "--ws-per-message-deflate", "false", "--ws-ping-interval", "20"]
     return lambda port, _folder: [python(), "-m", "uvicorn", app, "--port", str(port), *options]
+
+
+def script(name: str, *runner: Callable[[], str]) -> Command:
+    """A program of `bench/rivals` that takes its port as an argument."""
+    return lambda port, _folder: [*(one() for one in runner), str(RIVALS / name), str(port)]
 
 
 def nchan_command(port: int, folder: Path) -> list[str]:
@@ -153,5 +161,18 @@ CONTENDERS = [
         acknowledged="yes",
     ),
 ]
+CONTENDERS += [
+    Contender("socketify", script("socketify_app.py", python), needs=("python",), speaks={"ws": WS_FEED}),
+    Contender("ws", script("ws_app.js", node), needs=("node",), speaks={"ws": WS_FEED}, environment=lambda: NODE),
+    Contender(
+        "socket.io",
+        script("socketio_app.js", node),
+        needs=("node",),
+        speaks={
+            "ws": WS_FEED | {"open": websocket("/socket.io/?EIO=4&transport=websocket"), "greet": "40", "ready": "40{"}
+        },
+        environment=lambda: NODE,
+    ),
+    Contender("sse-starlette", uvicorn("sse_starlette_app:app"), needs=("python",), speaks={"sse": SSE_FEED}),
+]
 TABLE = {one.name: one for one in CONTENDERS}
-NODE = {"NODE_PATH": str(place() / "node_modules"), "NODE_ENV": "production"}

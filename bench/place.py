@@ -84,6 +84,12 @@ def _install_nchan() -> None:
         _do(["apt-get", "download", *NCHAN_PACKAGES], cwd=folder)
         for package in sorted(folder.glob("*.deb")):
             _do(["dpkg", "-x", str(package), str(folder)])
+    if nchan_root() != Path("/"):
+        # Whatever its configuration names, nginx looks for the folders it was built with.
+        try:
+            Path("/var/lib/nginx").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchFailed(f"nchan needs /var/lib/nginx, which cannot be made ({error}): install nginx") from None
 
 
 INSTALLERS: dict[str, Callable[[], None]] = {

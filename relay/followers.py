@@ -23,6 +23,7 @@ from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_ENTRIES_MAX, FOLLOWER_HI
 from relay.stores import Store
 
 HEARTBEAT_SECONDS = 15.0  # of silence
+REST_SECONDS_MIN, REST_SECONDS_MAX = 0.002, 0.025  # between two rounds of writing to everybody
 
 
 class Follower:
@@ -155,6 +156,7 @@ class Followers:
         self._due: set[Follower] = set()  # will join once the next entries are published
         self._count = 0
         self._flushing = False
+        self._rests_until = 0.0
         self._ended = False
 
     def __len__(self) -> int:
@@ -246,13 +248,19 @@ class Followers:
             follower.join_when_due()
         if not self._flushing and self._circles:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            if self._rests_until > self._now():
+                asyncio.get_running_loop().call_at(self._rests_until, self._flush)
+            else:
+                asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
         at = self._now()
         for circle in self._everybody():
             circle.flush(self.published, at)
+        # A write costs the same for one entry as for ten: after a long round as much time goes to what comes in.
+        took = self._now() - at
+        self._rests_until = at + took + min(took, REST_SECONDS_MAX) if took >= REST_SECONDS_MIN else 0.0
 
     def _everybody(self) -> list[Circle]:
         return [circle for circles in self._circles.values() for circle in circles]

@@ -1,12 +1,14 @@
 """Readers of the feed: history, then live, with nothing between and nothing twice; nobody waits for anybody."""
 
 import asyncio
+import time
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from kit import eventually
 from unit_kit import T0, settle
 
 from relay import followers as followers_module
@@ -14,7 +16,7 @@ from relay import histories
 from relay.clock import TickingClock
 from relay.errors import StoreUnavailable
 from relay.feeds import Audience, Cursor, Draft
-from relay.followers import Followers
+from relay.followers import REST_SECONDS_MIN, Followers
 from relay.histories import PAGE_ENTRIES, PIECE_BYTES
 from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_ENTRIES_MAX, FOLLOWER_HISTORY_BYTES_MAX
 from relay.stores import Change
@@ -449,6 +451,33 @@ async def test_an_entry_is_encoded_once_per_audience(feed):
     assert numbers(1, 3) == one.heard
     assert 1 == len(one.written)
     assert one.written[0] is other.written[0]
+
+
+async def test_after_a_long_round_what_comes_in_is_written_together(feed):
+    """Writing to very many takes long, for one entry as for ten: the next round waits for more, but not for long."""
+    ear = Ear()
+
+    def slow(data):
+        time.sleep(2 * REST_SECONDS_MIN)
+        ear.written.append(data)
+
+    ear.write = slow
+    feed.follow(ear)
+    feed.say()
+    await settle()
+    assert ["1"] == ear.heard
+    for _ in range(3):
+        feed.say()
+        await settle()
+    await eventually(lambda: numbers(1, 4) == ear.heard, "the next round")
+    assert 2 == len(ear.written)
+    ear.write, ear.follower.circle.writes = ear.written.append, None  # short rounds from here on
+    feed.say()
+    await eventually(lambda: numbers(1, 5) == ear.heard, "the round after a long one")
+    for n in (6, 7):
+        feed.say()
+        await settle()
+        assert numbers(1, n) == ear.heard  # at once
 
 
 async def test_a_connection_that_ends_in_the_middle_harms_nobody(feed):
