@@ -38,7 +38,7 @@ class Announcer:
     tips: list[Twin] = field(default_factory=list)  # kept, and not spoken of yet
     now: dict[str, bool] = field(default_factory=dict)  # `online` and `toy`, as last seen
     queue_length: int = 0  # as last said
-    hushed: dict[tuple[str, int], float] = field(default_factory=dict)  # private tips' names and amounts, when seen
+    _hushed: dict[tuple[str, int], float] = field(default_factory=dict)  # private tips' names and amounts, when seen
     _queue_said_at: float = -NEVER
     _waits: dict[str, tuple[float, float]] = field(default_factory=dict)  # what -> since when, until when
 
@@ -97,5 +97,10 @@ class Announcer:
     def hush(self, tip: Tip, at: float) -> None:
         """A private tip's name and amount are kept from the public for a while, also once its life is over."""
         if tip.private:
-            self.hushed = {key: seen for key, seen in self.hushed.items() if seen + NO_REACTION_WATCH_SECONDS > at}
-            self.hushed[tip.shown, tip.amount] = at
+            key, known = (tip.shown, tip.amount), self.hushed(at)
+            self._hushed[key] = max(at, self._hushed[key]) if key in known else at
+
+    def hushed(self, at: float) -> set[tuple[str, int]]:
+        """Names and amounts of private tips that are to be kept from the public still."""
+        self._hushed = {key: seen for key, seen in self._hushed.items() if seen + NO_REACTION_WATCH_SECONDS > at}
+        return set(self._hushed)

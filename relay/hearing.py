@@ -71,7 +71,7 @@ def _pass_on(room: Room, message: Message, at: float) -> Draft:
     named = [one for one in named if len(one.tip.shown) == longest]
     running = [one.tip for one in named if one.status is Status.RUNNING]
     meant = running or [one.tip for one in named]
-    hushed = [amount for name, amount in _hushed(room) if name in text and len(name) >= longest]
+    hushed = [amount for name, amount in _hushed(room, at) if name in text and len(name) >= longest]
     private = any(tip.private for tip in meant) or any(str(amount) in text for amount in hushed)
     private = private or bool(hushed and not running)
     about = next((tip.id for tip in meant if tip.private == private), None)
@@ -84,16 +84,16 @@ def _given(room: Room) -> list[Receipt]:
     return [one for part in (line.called, line.sent, line.late, line.uncertain) for one in part.values()]
 
 
-def _hushed(room: Room) -> set[tuple[str, int]]:
+def _hushed(room: Room, at: float) -> set[tuple[str, int]]:
     """Names and amounts of private tips: those that are open, and those whose life was over a while ago."""
-    return {*room.announcer.hushed, *((one.tip.shown, one.tip.amount) for one in _given(room) if one.tip.private)}
+    return {*room.announcer.hushed(at), *((one.tip.shown, one.tip.amount) for one in _given(room) if one.tip.private)}
 
 
 def _queue_entry(room: Room, at: float) -> list[Draft]:
     running, queued = room.state.running or (), room.state.queued or ()
     tips = room.line.watch.tips_of((*running, *queued))
     seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
-    hushed = _hushed(room)
+    hushed = _hushed(room, at)
     for one, tip in zip(seen, tips, strict=True):
         receipt = room.line.find(tip) if tip else None
         # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and

@@ -84,7 +84,10 @@ class Hub:
         found = await self.store.room(model)
         if found is None:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
-        room = Room.restored(*found, self.settings)
+        record, receipts, ended = found
+        room = Room.restored(record, receipts, self.settings)
+        for one in ended:
+            room.announcer.hush(one.tip, one.timeline[-1].at)
         self._rooms[model] = room
         if "online" in room.record.said:
             room.announcer.seen("online", False, self.clock.now())  # unless her page comes back soon

@@ -69,6 +69,7 @@ FOLD_TIPPERS_MAX = 5  # announced one by one
 SETTLED_SECONDS = {("toy", True): 3, ("toy", False): 3, ("online", True): 0, ("online", False): 15}  # before it is said
 UNSETTLED_SECONDS_MAX = 30  # for what keeps changing to be said all the same
 QUEUE_WORDS_SECONDS = 15  # between two announcements of the queue's length
+HUSHED_TIPS_MAX = 100  # private tips that ended, of which a room knows after a restart
 NO_REACTION_WATCH_SECONDS = 600  # late evidence for a tip without reaction still counts so long
 
 

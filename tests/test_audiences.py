@@ -142,9 +142,8 @@ class Town:
 
     def had_private(self, model):
         """The vendor speaks of the private tipper only because it was given a private tip: else it is a stranger."""
-        return any(
-            receipt.tip.private for receipt in self.house.store._tips.values() if receipt.tip.model == model
-        ) and any(name == word(model, SECRET, "tipper") for name, _ in self.pages[model].room.announcer.hushed)
+        kept = self.house.store._tips.values()
+        return any(receipt.tip.private for receipt in kept if receipt.tip.model == model)
 
     def overheard(self):
         """What somebody heard that is not theirs: (reader, word)."""

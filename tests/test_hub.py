@@ -126,6 +126,25 @@ async def test_retries_at_the_same_moment_are_one_tip(house):
     assert ["t1", "t2"] == page.socket.tips
 
 
+async def test_after_a_restart_a_private_tip_that_ended_is_still_nobodys(house):
+    """The vendor's late words about it are for the platform only; after a while a namesake is no secret any more."""
+    page = await house.page()
+    await house.tip(private=True)
+    await page.ack("t1")
+    await house.tick(400)
+    house.hub.drop(page.room)
+    page = await house.page()
+    assert "no_reaction" == await house.status()
+    words = {"type": "message", "detail": "reacting to john's tip"}
+    await page.says(words)
+    await house.tick(700)
+    await page.says(words)
+    said = [
+        one.body for one in await house.store.entries() if one.type == "announcement" and one.body["source"] == "vendor"
+    ]
+    assert [True, None] == [body.get("private") for body in said]
+
+
 @pytest.mark.parametrize("other", [{"amount": 21}, {"tipper": "jane"}, {"private": True}, {"model": "mia"}])
 async def test_an_id_with_other_content_is_refused(house, other):
     """The first one stands (facts.md H2)."""

@@ -10,7 +10,7 @@ from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Draft
-from relay.stores import Change, Document, ModelRecord, Trimmed, make_store, sqlite_writer
+from relay.stores import Change, Document, ModelRecord, Trimmed, make_store, memory, sqlite, sqlite_writer
 from relay.stores.memory import MemoryStore
 from relay.stores.sqlite import SqliteStore
 from relay.tips import Status, accept, move
@@ -148,6 +148,19 @@ async def test_a_room_is_a_model_and_her_tips_whose_life_goes_on(store):
     await keep(store, "m1", model="mia")
     closed = {"done", "no_reaction", "cleared", "expired", "cancelled", "failed"}
     assert [s for s in statuses if s not in closed] == [one.status for one in (await store.room("coco"))[1]]
+
+
+async def test_a_room_knows_her_private_tips_that_have_ended(store, monkeypatch):
+    """The newest of them, newest first: what is said about them later is nobody's."""
+    for engine in (memory, sqlite):
+        monkeypatch.setattr(engine, "HUSHED_TIPS_MAX", 3)
+    await store.keep(Change(model=COCO))
+    for n in range(6):
+        await store.keep(Change(new=a_receipt(f"p{n}", Status.DONE, private=True)))
+    await store.keep(Change(new=a_receipt("open", Status.PLAYED, private=True)))
+    await store.keep(Change(new=a_receipt("public", Status.DONE)))
+    await store.keep(Change(new=a_receipt("another's", Status.DONE, private=True, model="mia")))
+    assert ["p5", "p4", "p3"] == [one.tip.id for one in (await store.room("coco"))[2]]
 
 
 async def test_money_adds_up(store):

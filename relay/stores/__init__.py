@@ -112,8 +112,9 @@ class Store(Protocol):
 
     async def models(self) -> list[ModelRecord]: ...
 
-    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
-        """A model's record and all of her tips whose life goes on, by rising `seq`, in one read."""
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
+        """A model's record, all of her tips whose life goes on, by rising `seq`, and the newest `HUSHED_TIPS_MAX` of her
+        private tips whose life is over: words about them may still come. In one read."""
 
     async def document(self, kind: str, id: str) -> Document | None: ...
 

@@ -10,6 +10,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from relay.feeds import Entry
+from relay.settings import HUSHED_TIPS_MAX
 from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
 from relay.tips import Receipt, Status
 
@@ -94,10 +95,11 @@ class MemoryStore:
     async def models(self) -> list[ModelRecord]:
         return sorted(self._models.values(), key=lambda record: record.id)
 
-    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
         record = self._models.get(model)
-        tips = [one for one in self._tips.values() if one.tip.model == model and one.is_open]
-        return None if record is None else (record, tips)
+        tips = [one for one in self._tips.values() if one.tip.model == model]
+        hushed = [one for one in reversed(tips) if one.tip.private and not one.is_open][:HUSHED_TIPS_MAX]
+        return None if record is None else (record, [one for one in tips if one.is_open], hushed)
 
     async def document(self, kind: str, id: str) -> Document | None:
         return self._documents.get((kind, id))

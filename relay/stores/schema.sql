@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS tips (
     timeline    TEXT NOT NULL                 -- JSON: [[status, at, why, evidence], ...]
 );
 CREATE INDEX IF NOT EXISTS tips_by_model ON tips (model, seq);
+CREATE INDEX IF NOT EXISTS tips_private ON tips (model, seq) WHERE json_extract(tip, '$.private') AND NOT open;
 CREATE INDEX IF NOT EXISTS tips_open ON tips (model, seq) WHERE open;
 
 CREATE TABLE IF NOT EXISTS entries (

@@ -18,6 +18,7 @@ import orjson
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Entry
+from relay.settings import HUSHED_TIPS_MAX
 from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
 from relay.stores.sqlite_changes import apply, find_receipt
 from relay.stores.sqlite_rows import (
@@ -148,18 +149,26 @@ class SqliteStore:
         row = await self._look_up(lambda db: db.execute(sql, (model,)).fetchone())
         return model_from_row(row) if row else None
 
-    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt]] | None:
+    async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
         record = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
         tips = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
 
-        def query(db: sqlite3.Connection) -> tuple[ModelRecord, list[Receipt]] | None:
-            db.execute("BEGIN")  # one look at the file for both
+        hushed = (
+            f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND json_extract(tip, '$.private') AND NOT open"
+            f" ORDER BY seq DESC LIMIT {HUSHED_TIPS_MAX}"
+        )
+
+        def query(db: sqlite3.Connection) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
+            db.execute("BEGIN")  # one look at the file for all
             try:
                 row = db.execute(record, (model,)).fetchone()
-                rows = db.execute(tips, (model,)).fetchall() if row else []
+                rows = [db.execute(sql, (model,)).fetchall() if row else [] for sql in (tips, hushed)]
             finally:
                 db.execute("END")
-            return (model_from_row(row), [receipt_from_row(row) for row in rows]) if row else None
+            if row is None:
+                return None
+            still, ended = ([receipt_from_row(one) for one in found] for found in rows)
+            return model_from_row(row), still, ended
 
         return await self._look_up(query)
 
