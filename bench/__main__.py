@@ -11,13 +11,16 @@ from pathlib import Path
 import click
 
 from bench import fanout as fan
+from bench import growth as grow
 from bench import tips as tip
 from bench.contenders import CONTENDERS, TABLE, Contender
 from bench.machine import machine, versions
 from bench.place import BenchFailed, prepare
 from bench.stages import Measure, play, scenes
+from bench.stores import filled
 from bench.table import Goal, Results, Run, table, verdicts
 
+Job = tuple[Contender, str, list[Measure]]  # with the part it is measured in
 ONE_OF_EACH_STORE = "relay-memory"  # measured when it is asked for
 
 
@@ -55,22 +58,28 @@ def common(measures: Sequence[Measure], parts: Sequence[str]) -> Callable[[Calla
     options = [
         several("--only", runners, "Contenders, with commas.", ONE_OF_EACH_STORE),
         several("--measures", [one.name for one in measures], "Measures, with commas.", *tip.ASKED_FOR_ONLY),
-        click.option(
-            "--rounds", default=3, show_default=True, type=click.IntRange(1, 50), help="Each so often, in turns."
-        ),
-        click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(0.2, 60), help="Of each loop."),
-        click.option(
-            "--shrink", default=1.0, show_default=True, type=click.FloatRange(0.002, 1), help="Smaller crowds."
-        ),
+    ]
+    return lambda command: decorated(loops(command), options)
+
+
+def loops(command: Callable[..., None]) -> Callable[..., None]:
+    """How often, how long, how big, and where the runs are kept."""
+    often, long, big = click.IntRange(1, 50), click.FloatRange(0.2, 60), click.FloatRange(0.002, 1)
+    options = [
+        click.option("--rounds", default=3, show_default=True, type=often, help="Each so often, in turns."),
+        click.option("--seconds", default=3.0, show_default=True, type=long, help="Of each loop."),
+        click.option("--shrink", default=1.0, show_default=True, type=big, help="Smaller crowds."),
         click.option("--keep", type=click.Path(path_type=Path), help="Add the runs to this file; all in it are shown."),
     ]
+    return decorated(command, options)
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
 
-    return decorate
+def decorated(
+    command: Callable[..., None], options: Sequence[Callable[..., Callable[..., None]]]
+) -> Callable[..., None]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @bench.command()
@@ -111,12 +120,45 @@ def tips(only: list[str], measures: list[str], keep: Path | None, **how: float) 
 
     Every tip is counted: one that is lost, comes twice or goes to a wrong page fails the run. `keeps` says what
     outlives a power failure, `acknowledged` whether the page's word comes back. Starlette writes through aiosqlite.
+    NATS syncs each tip to the file of a stream; its publishers and pages speak its own protocol.
     """
     contenders = [TABLE[name] for name in only]
     runs = carry_out(contenders, [tip.PART], pick(tip.MEASURES, measures), keep, **how)
     words = {one.name: (one.keeps, one.acknowledged) for one in CONTENDERS} | {"": ("keeps", "acknowledged")}
     report("Tips", tip.PART, runs, tip.MEASURES, tip.GOALS, words)
     signature(runs)
+
+
+@bench.command()
+@several("--points", list(grow.BY_NAME), "Points, with commas.", *grow.ASKED_FOR_ONLY)
+@loops
+def growth(points: list[str], keep: Path | None, shrink: float, **how: float) -> None:
+    """What one tip costs as things grow, each point on a server of its own.
+
+    \b
+    empty, 10-pages, 10k-pages   an empty store and 1,000, 10 and 10,000 pages
+    1m-stored, 10m-stored        1,000 pages, and so many closed tips of 30 days in the store, with 7 days of their feed
+    10m-rising                   the same with ids that rise; else they are scattered, which costs an index more
+    sweeping                     as 1m-stored, while retention takes it all away
+
+    A tip's cost is the server's processor time, in the closed loop of 32 publishers and at 1,000 tips/s by the clock;
+    milliseconds are those from when a tip was due until it is on its page, at that rate. Stores are filled once, in
+    minutes, and kept in ~/.cache/relay-bench/stores: ten million tips are 10 GB there, and as much again for a run.
+    """
+    chosen = [grow.BY_NAME[name] for name in points]
+    for point in chosen:
+        if past := point.past(shrink):
+            filled(past)
+    jobs = [(grow.contender(point, shrink), grow.PART, grow.measures(point, shrink)) for point in chosen]
+    runs = rounds_of(jobs, keep, shrink=shrink, **how)
+    results = Results(grow.PART, [run for run in runs if run["contender"] in grow.BY_NAME])
+    names = results.contenders(grow.BY_NAME)
+    click.echo(f"\nGrowth\n\n{table(results, grow.COLUMNS, names, grow.WORDS)}\n")
+    for line in [*grow.verdicts(results), *(f"! {note}" for note in results.notes())]:
+        click.echo(f"- {line}")
+    for text in grow.charts(results):
+        click.echo(f"\n{text}")
+    signature([], "Medians.")
 
 
 def pick(known: Sequence[Measure], wanted: Sequence[str]) -> list[Measure]:
@@ -132,17 +174,22 @@ def carry_out(
     seconds: float,
     shrink: float,
 ) -> list[Run]:
-    """Every scene once a round, so that a machine's moods meet all alike. An interrupt shows what there is."""
+    """Every scene of every contender, round by round."""
     jobs = [
         (one, part, scene) for part in parts for scene in scenes(measures) for one in contenders if part in one.speaks
     ]
     if not jobs:
         raise click.UsageError("nothing to measure: these contenders have none of that")
     prepare([kind for contender, _, _ in jobs for kind in contender.needs])
+    return rounds_of(jobs, keep, rounds, seconds, shrink)
+
+
+def rounds_of(jobs: Sequence[Job], keep: Path | None, rounds: float, seconds: float, shrink: float) -> list[Run]:
+    """Every job once a round, so that a machine's moods meet all alike. An interrupt shows what there is."""
     runs: list[Run] = [json.loads(line) for line in keep.read_text().splitlines()] if keep and keep.exists() else []
     start, total = time.monotonic(), len(jobs) * int(rounds)
     with contextlib.suppress(KeyboardInterrupt):
-        for done, (contender, part, scene) in enumerate(jobs * int(rounds)):
+        for done, (contender, part, scene) in enumerate([*jobs] * int(rounds)):
             spent = time.monotonic() - start
             rest = f", about {spent / done * (total - done):.0f} s to go" if done else ""
             click.echo(f"{done + 1}/{total} {contender.name} {part} ({spent:.0f} s{rest})", err=True)
@@ -171,9 +218,11 @@ def report(
             click.echo(f"- {line}")
 
 
-def signature(runs: Sequence[Run]) -> None:
-    click.echo(f"\n{machine()}. Medians; in brackets: how many times better the relay is.\n")
-    for line in versions(kind for name in {run["contender"] for run in runs} for kind in TABLE[name].needs):
+def signature(runs: Sequence[Run], figures: str = "Medians; in brackets: how many times better the relay is.") -> None:
+    click.echo(f"\n{machine()}. {figures}\n")
+    for line in versions(
+        kind for name in {run["contender"] for run in runs} & TABLE.keys() for kind in TABLE[name].needs
+    ):
         click.echo(f"- {line}")
 
 

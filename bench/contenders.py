@@ -1,7 +1,7 @@
 """Who is measured: how each is started, how its readers and pages speak, and what it keeps.
 
-Every message is posted over HTTP with keep-alive and answered; that answer is what a publisher waits for. `{n}`, `{i}`,
-`{t}`, `{l}` and `{r}` are filled in by the load (load.c).
+Every message is posted over HTTP with keep-alive (NATS: in its own protocol) and answered; that answer is what a
+publisher waits for. `{n}`, `{i}`, `{t}`, `{l}` and `{r}` are filled in by the load (load.c).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench import nats
 from bench.load import Options
 from bench.place import NCHAN_MODULE, RIVALS, nchan_root, node, place, python
 from bench.relays import KEY, RELAY_ENVIRONMENT, prepare, relay_command
@@ -61,15 +62,43 @@ def entry(size: int = ENTRY_BYTES) -> str:
 
 
 ORDER = '{"id":"{n}","model":"m{i}","tipper":"john","amount":20}'
+PLAYED = '"id":"{n}","outcome":"played"}'  # what a page acknowledges with
 RIVAL_POST: Options = {"post": post("/publish"), "item": entry()}
 WS_FEED: Options = RIVAL_POST | {"open": websocket("/feed")}
 SSE_FEED: Options = RIVAL_POST | {"framing": "sse", "open": event_stream("/events")}
 RIVAL_TIP: Options = {"post": post("/tips"), "item": ORDER, "spread": 1}
 WS_PAGE: Options = RIVAL_TIP | {
     "open": websocket("/page?model=m{i}"),
-    "ack": '{"type":"ack","id":"{n}","outcome":"played"}',
+    "ack": '{"type":"ack",' + PLAYED,
     "follow": event_stream("/follow"),
     "played": '","status":"played"',
+}
+SOCKET_IO: Options = {
+    "open": websocket("/socket.io/?EIO=4&transport=websocket"),
+    "greet": "40",
+    "ready": "40{",
+    "ping": "2",
+    "pong": "3",
+}
+SOCKET_IO_FEED: Options = WS_FEED | SOCKET_IO
+SOCKET_IO_PAGE: Options = WS_PAGE | SOCKET_IO | {"greet": '40{"model":"m{i}"}', "ack": '42["ack",{' + PLAYED + "]"}
+NATS_ACK = "{" + PLAYED
+NATS_PAGE: Options = {
+    "binary": 1,
+    "open": websocket("/"),
+    "greet": f"{nats.HELLO}SUB tips.m{{i}} 1\r\nPING\r\n",
+    "ready": "PONG",
+    "ping": "PING",
+    "pong": "PONG\r\n",
+    "spread": 1,
+    "post_open": f"{nats.HELLO}SUB _INBOX.{{r}} 1\r\n",
+    "post": "PUB tips.m{i} _INBOX.{r} {l}\r\n",
+    "item": ORDER,
+    "answer": '{"stream":"TIPS","seq":',
+    "ack": f"PUB acks.m{{i}} {len(NATS_ACK.replace('{n}', '@00000000@'))}\r\n{NATS_ACK}\r\n",
+    "follow": websocket("/"),
+    "follow_greet": f"{nats.HELLO}SUB acks.* 1\r\n",
+    "played": '","outcome":"played"',
 }
 
 
@@ -84,6 +113,11 @@ def uvicorn(app: str) -> Command:
     options = ["--app-dir", str(RIVALS), "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
     options += ["--http", "httptools", "--ws-per-message-deflate", "false", "--ws-ping-interval", "20"]
     return lambda port, _folder: [python(), "-m", "uvicorn", app, "--port", str(port), *options]
+
+
+def daphne(app: str) -> Command:
+    """As its documentation starts it, without its access log."""
+    return lambda port, _folder: [python(), "-m", "daphne", "--verbosity", "0", "--port", str(port), app]
 
 
 def script(name: str, *runner: Callable[[], str]) -> Command:
@@ -163,15 +197,45 @@ CONTENDERS = [
 ]
 CONTENDERS += [
     Contender("socketify", script("socketify_app.py", python), needs=("python",), speaks={"ws": WS_FEED}),
-    Contender("ws", script("ws_app.js", node), needs=("node",), speaks={"ws": WS_FEED}, environment=lambda: NODE),
+    Contender(
+        "ws",
+        script("ws_app.js", node),
+        needs=("node",),
+        speaks={"ws": WS_FEED, "page": WS_PAGE},
+        acknowledged="yes",
+        environment=lambda: NODE,
+    ),
     Contender(
         "socket.io",
         script("socketio_app.js", node),
         needs=("node",),
-        speaks={
-            "ws": WS_FEED | {"open": websocket("/socket.io/?EIO=4&transport=websocket"), "greet": "40", "ready": "40{"}
-        },
+        speaks={"ws": SOCKET_IO_FEED, "page": SOCKET_IO_PAGE},
+        acknowledged="yes",
         environment=lambda: NODE,
+    ),
+    Contender(
+        "python-socketio",
+        uvicorn("python_socketio_app:app"),
+        needs=("python",),
+        speaks={"ws": SOCKET_IO_FEED, "page": SOCKET_IO_PAGE},
+        acknowledged="yes",
+    ),
+    Contender(
+        "channels",
+        daphne("channels_app:app"),
+        needs=("python",),
+        speaks={"page": WS_PAGE},
+        acknowledged="yes",
+        environment=lambda: {"PYTHONPATH": str(RIVALS)},
+    ),
+    Contender(
+        "nats",
+        nats.nats_command,
+        needs=("python",),
+        speaks={"page": NATS_PAGE},
+        keeps="tip, synced",
+        acknowledged="yes",
+        prepare=nats.prepare,
     ),
     Contender("sse-starlette", uvicorn("sse_starlette_app:app"), needs=("python",), speaks={"sse": SSE_FEED}),
 ]

@@ -4,7 +4,7 @@
  * message carries its number as @00000042@, which is all that is looked for in what comes back.
  *
  *   {n} the message's number   {i} the index of the socket it is from, or for   {t} that socket's line of --tickets
- *   {l} the body's length      {r} the number that stands behind --ack-key, or behind --ping
+ *   {l} the body's length      {r} the number that stands behind --ack-key, or behind --ping; in what a publisher says, its own
  *
  * Connects, says so on standard output, then does what standard input asks, one line each, and answers each with a line of JSON:
  *
@@ -49,7 +49,7 @@ typedef struct {
 
 static struct {
     const char *host, *framing, *open, *greet, *ready, *ack, *ack_key, *ping, *pong, *post_open, *post, *post_batch, *item, *answer, *item_ok,
-        *follow, *played, *tickets;
+        *follow, *follow_greet, *played, *tickets;
     int port, post_port, crowd, stuck, spread, binary, spin;
 } opt = {.host = "127.0.0.1", .framing = "ws", .open = "", .post = "", .post_batch = "", .item = "", .tickets = ""};
 
@@ -176,7 +176,7 @@ static void connect_to(Socket *s, int port, int receive_buffer) {
 
 static void open_request(Socket *s, const char *template) {
     char text[PART_MAX];
-    say(s, text, expand(template, text, 0, s->index, 0, 0));
+    say(s, text, expand(template, text, 0, s->index, 0, s->index));
 }
 
 static void open_publisher(Socket *s) {
@@ -253,16 +253,15 @@ static void hear(Socket *s, int opcode, const char *payload, size_t size, int64_
     if (opcode > 2) return;
     if (!s->ready && opt.ready && memmem(payload, size, opt.ready, strlen(opt.ready))) s->ready = 1;
     if (opt.ping && size >= strlen(opt.ping) && !memcmp(payload, opt.ping, strlen(opt.ping))) {
-        say_template(s, opt.pong, 0, number_behind(opt.ping, payload, size));
-        return;
+        say_template(s, opt.pong, 0, number_behind(opt.ping, payload, size)); /* and what came in the same frame */
     }
     uint64_t before = messages;
     scan(s, payload, size, at);
-    if (opt.ack && messages > before) {
-        uint32_t n = 0;
-        for (const char *p = payload; (p = memchr(p, '@', size - (size_t)(p - payload))) && !is_mark(p, &n); p++) {}
-        say_template(s, opt.ack, n, opt.ack_key ? number_behind(opt.ack_key, payload, size) : 0);
-    }
+    if (!opt.ack || messages == before) return;
+    uint32_t n;
+    const char *end = payload + size;
+    for (const char *p = payload; (p = memchr(p, '@', (size_t)(end - p))); p++)
+        if (end - p >= MARK && is_mark(p, &n)) say_template(s, opt.ack, n, opt.ack_key ? number_behind(opt.ack_key, payload, size) : 0);
 }
 
 /* Whole frames; gives how many bytes they were. */
@@ -359,7 +358,8 @@ static void read_from(Socket *s) {
         s->upgraded = 1;
         size -= (size_t)(end + 4 - data);
         data = end + 4;
-        if (s->role == LISTENER && opt.greet) say_template(s, opt.greet, 0, 0);
+        const char *greet = s->role == LISTENER ? opt.greet : opt.follow_greet;
+        if (greet) say_template(s, greet, 0, 0);
         if (!opt.ready || s->role == FOLLOWER) s->ready = 1;
     }
     bytes_in += (size_t)got;
@@ -403,7 +403,7 @@ static void post(Socket *s, uint32_t batch, const int64_t *due) {
     }
     if (batch > 1) body[size++] = ']';
     const char *template = batch > 1 ? opt.post_batch : opt.post;
-    size_t start = expand(template, head, s->first, opt.crowd ? s->first % (uint32_t)opt.crowd : 0, size, 0);
+    size_t start = expand(template, head, s->first, opt.crowd ? s->first % (uint32_t)opt.crowd : 0, size, s->index);
     memmove(body + start, body, size);
     memcpy(body, head, start);
     size += start;
@@ -500,10 +500,10 @@ static void run(const char *mode, double per_second, int count, double seconds, 
     check(from, &lost, &doubled);
     printf("{\"mode\": \"%s\", \"accepted\": %lu, \"refused\": %lu, \"messages\": %lu, \"accepted_per_s\": %.1f, "
            "\"messages_per_s\": %.1f, \"bytes_per_message\": %.1f, \"lost\": %lu, \"doubled\": %lu, \"wrong\": %lu, "
-           "\"strange\": %lu, \"closed\": %d, \"busy\": %.3f, \"behind_s\": %.3f, \"late_ms\": %.3f, \"played\": %lu",
+           "\"strange\": %lu, \"closed\": %d, \"unanswered\": %d, \"busy\": %.3f, \"behind_s\": %.3f, \"late_ms\": %.3f, \"played\": %lu",
            mode, (unsigned long)answered, (unsigned long)refused, (unsigned long)(messages - before), answered_s, arrived_s, size,
            (unsigned long)lost, (unsigned long)doubled, (unsigned long)(wrong - wrong_before), (unsigned long)strange, closed_early,
-           busy, behind > 0 ? behind : 0, late / 1e6, (unsigned long)(played - before_played));
+           under_way(count), busy, behind > 0 ? behind : 0, late / 1e6, (unsigned long)(played - before_played));
     print_latency("answer_ms", &answers), print_latency("arrive_ms", &arrivals), print_latency("played_ms", &plays);
     if (*first_refusal) {
         printf(", \"refusal\": \"");
@@ -549,8 +549,8 @@ static void probe(void) {
         if (count > most) most = count;
     }
     if (least && least == most) copies = least;
-    printf("{\"mode\": \"probe\", \"accepted\": %lu, \"least\": %d, \"most\": %d, \"messages\": %lu", (unsigned long)answered, least, most,
-           (unsigned long)(messages - before));
+    printf("{\"mode\": \"probe\", \"accepted\": %lu, \"least\": %d, \"most\": %d, \"messages\": %lu, \"unanswered\": %d",
+           (unsigned long)answered, least, most, (unsigned long)(messages - before), under_way(1));
     if (*first_refusal) {
         printf(", \"refusal\": \"");
         for (char *p = first_refusal; *p; p++) putchar(*p == '"' || *p == '\\' || (unsigned char)*p < ' ' ? '\'' : *p);
@@ -585,6 +585,7 @@ static void connect_crowd(void) {
     }
     if (opt.follow) follower.role = FOLLOWER, connect_to(&follower, opt.port, 0), open_request(&follower, opt.follow);
     while (opt.follow && !follower.ready && now() < patience && !closed_early) turn(now() + 100000000);
+    if (opt.follow && !follower.ready) fprintf(stderr, "load: nobody can follow: %s\n", first_refusal), exit(1);
     printf("{\"mode\": \"connected\", \"sockets\": %d, \"seconds\": %.3f, \"per_s\": %.1f}\n", ready, seconds,
            ready / (seconds > 0 ? seconds : 1));
 }
@@ -596,7 +597,7 @@ static void read_options(int argc, char **argv) {
         {"--open", &opt.open, 0}, {"--greet", &opt.greet, 0}, {"--ready", &opt.ready, 0}, {"--ack", &opt.ack, 0},
         {"--ack-key", &opt.ack_key, 0}, {"--ping", &opt.ping, 0}, {"--pong", &opt.pong, 0}, {"--post-open", &opt.post_open, 0},
         {"--post", &opt.post, 0}, {"--post-batch", &opt.post_batch, 0}, {"--item", &opt.item, 0}, {"--answer", &opt.answer, 0}, {"--item-ok", &opt.item_ok, 0},
-        {"--follow", &opt.follow, 0}, {"--played", &opt.played, 0}, {"--tickets", &opt.tickets, 0},
+        {"--follow", &opt.follow, 0}, {"--follow-greet", &opt.follow_greet, 0}, {"--played", &opt.played, 0}, {"--tickets", &opt.tickets, 0},
     };
     for (int a = 1; a + 1 < argc; a += 2) {
         size_t k = 0, all = sizeof known / sizeof *known;

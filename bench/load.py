@@ -71,8 +71,8 @@ class Load:
 
 
 def faults(result: Result) -> list[str]:
-    """What forbids to believe a run's figures: nothing may be lost, doubled, misled, refused or cut."""
-    names = ("lost", "doubled", "wrong", "strange", "refused", "closed")
+    """What forbids to believe a run's figures: nothing may be lost, doubled, misled, refused, unanswered or cut."""
+    names = ("lost", "doubled", "wrong", "strange", "refused", "closed", "unanswered")
     found = [f"{result[name]} {name}" for name in names if result.get(name)]
     if result.get("refusal"):
         found.append(result["refusal"][:160])

@@ -22,6 +22,8 @@ RIVALS = HERE / "rivals"
 INSTALL_SECONDS_MAX = 300
 NCHAN_MODULE = "usr/lib/nginx/modules/ngx_nchan_module.so"
 NCHAN_PACKAGES = ("nginx", "libnginx-mod-nchan")
+# What is made from a file of pins, and again when that has changed.
+STAMPED = {"python": ("venv", RIVALS / "requirements.txt"), "node": ("node_modules", RIVALS / "package.json")}
 
 
 class BenchFailed(Exception):
@@ -59,17 +61,22 @@ def prepare(kinds: Sequence[str]) -> None:
             INSTALLERS[kind]()
 
 
+def is_installed(kind: str) -> bool:
+    """Whether `prepare` would have nothing to do for it."""
+    return nchan_root() is not None if kind == "nchan" else not _is_stale(*STAMPED[kind])
+
+
 def _install_python() -> None:
-    wanted = RIVALS / "requirements.txt"
-    with _unless_done("venv", wanted) as stale:
+    name, wanted = STAMPED["python"]
+    with _unless_done(name, wanted) as stale:
         if stale:
             _do([sys.executable, "-m", "venv", "--clear", str(place() / "venv")])
             _do([python(), "-m", "pip", "install", "--quiet", "--requirement", str(wanted)])
 
 
 def _install_node() -> None:
-    wanted = RIVALS / "package.json"
-    with _unless_done("node_modules", wanted) as stale:
+    name, wanted = STAMPED["node"]
+    with _unless_done(name, wanted) as stale:
         if stale:
             shutil.copy(wanted, place() / "package.json")
             npm = Path(node()).parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
@@ -102,13 +109,20 @@ INSTALLERS: dict[str, Callable[[], None]] = {
 @contextmanager
 def _unless_done(name: str, wanted: Path) -> Iterator[bool]:
     """Whether `name` has still to be made from `wanted`; leaving the block remembers that it was."""
-    stamp = place() / f"{name}.stamp"
-    stale = not stamp.exists() or stamp.read_text() != wanted.read_text()
+    stale = _is_stale(name, wanted)
     if stale:
         click.echo(f"scripts/bench: installing {name} in {place()}, once", err=True)
     yield stale
     if stale:
-        stamp.write_text(wanted.read_text())
+        _stamp(name).write_text(wanted.read_text())
+
+
+def _is_stale(name: str, wanted: Path) -> bool:
+    return not _stamp(name).exists() or _stamp(name).read_text() != wanted.read_text()
+
+
+def _stamp(name: str) -> Path:
+    return place() / f"{name}.stamp"
 
 
 def _do(command: Sequence[str], cwd: Path | None = None) -> None:

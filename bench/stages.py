@@ -106,7 +106,7 @@ def _stage(contender: Contender, part: str, first: Measure, shrink: float, secon
     with workplace() as folder:
         port = free_port()
         with running(contender.command(port, folder), port, folder, contender.environment()) as server:
-            options = {**contender.speaks[part], **contender.prepare(server, part, crowd), "port": port}
+            options = {**contender.speaks[part], "port": port, **contender.prepare(server, part, crowd)}
             options |= {"crowd": crowd, "spin": 1}
             if not first.followed:
                 options.pop("follow", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from bench import fanout, tips
 from bench.contenders import TABLE, WS_FEED, Contender
 from bench.stages import play
-from bench.table import Column, Results, Times, table, verdicts
+from bench.table import Bound, Column, Results, Times, table, verdicts
 
 SHORT = {"shrink": 0.03, "seconds": 0.3}
 
@@ -46,6 +47,21 @@ def test_a_lost_or_doubled_message_fails_its_run(lie: str):
     (run,) = play(liar(lie), "ws", fanout.MEASURES[:1], **SHORT)
     assert run["value"] is None
     assert lie in run["notes"][0]
+
+
+def test_an_answer_that_never_comes_fails_its_run():
+    """A publisher that waits in vain posts no more: what little arrived is no figure."""
+    mute = replace(liar(""), speaks={"ws": WS_FEED | {"answer": "a word that it never says"}})
+    (run,) = play(mute, "ws", fanout.MEASURES[:1], **SHORT)
+    assert run["value"] is None
+    assert "1 unanswered" in run["notes"][0]
+
+
+def test_a_rival_in_a_goal_is_measured():
+    """Its name is a contender's, and that one speaks what the goal is about."""
+    goals = {**fanout.GOALS, tips.PART: tips.GOALS}
+    asked = [(goal.rival, part) for part, some in goals.items() for goal in some if not isinstance(goal, Bound)]
+    assert [] == [(name, part) for name, part in asked if name not in TABLE or part not in TABLE[name].speaks]
 
 
 @pytest.mark.parametrize("part", list(fanout.PARTS))
