@@ -49,7 +49,7 @@ class Arrivals:
                 seat, change = room.arrive(socket, journal, page, ready, resumed, at)
                 if old is not None:
                     old.socket.close(Close.SUPERSEDED, "a newer page of this model has come")
-                await hub.commit(room, change)
+                await hub.committed(room, change)
             except StoreUnavailable:
                 hub.drop(room)
                 raise

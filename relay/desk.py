@@ -37,7 +37,7 @@ class Desk:
             return receipt
         if receipt.status is not Status.ACCEPTED:
             raise AlreadySent(f"tip '{tip}' is {receipt.status} already: only an accepted tip can be taken back")
-        await self._hub.commit(room, room.cancel(receipt, self._hub.clock.now(), "the platform took it back"))
+        await self._hub.committed(room, room.cancel(receipt, self._hub.clock.now(), "the platform took it back"))
         return await self.receipt(tip)
 
     async def resolve(self, tip: str, choice: str, who: str) -> Receipt:
@@ -47,7 +47,7 @@ class Desk:
         room, receipt = await self._open(tip)
         if receipt.status is not Status.UNCERTAIN:
             raise NotUncertain(f"tip '{tip}' is {receipt.status}: only an uncertain tip waits for somebody's word")
-        await self._hub.commit(room, room.resolve(receipt, choice, self._hub.clock.now(), who))
+        await self._hub.committed(room, room.resolve(receipt, choice, self._hub.clock.now(), who))
         self._hub.pump(room)
         return await self.receipt(tip)
 
@@ -72,16 +72,16 @@ class Desk:
         if room.seat is not None:
             room.seat.socket.tell(messages.STOP if stop else messages.HOLD)
         self._hub.unkept_holds[model] = room.record.stopped
-        kept = [self._hub.commit(room, change)]
+        kept = [self._hub.committed(room, change)]
         if cancel_waiting:
-            kept.append(self._hub.commit(room, room.cancel_waiting(at, f"{who} stopped the toy")))
+            kept.append(self._hub.committed(room, room.cancel_waiting(at, f"{who} stopped the toy")))
         await asyncio.gather(*kept)
         self._hub.unkept_holds.pop(model, None)
         return room
 
     async def release(self, model: str) -> Room:
         room = await self._hub.room(model)
-        await self._hub.commit(room, room.release(self._hub.clock.now()))
+        await self._hub.committed(room, room.release(self._hub.clock.now()))
         if room.record.held:  # held or stopped again while this was kept: that word is the last one
             return room
         self._hub.unkept_holds.pop(model, None)

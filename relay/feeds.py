@@ -29,7 +29,7 @@ class Audience(StrEnum):
     PLATFORM = "platform"
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, gc=False):
     """An entry before the store has numbered it."""
 
     model: str
@@ -38,7 +38,7 @@ class Draft(Struct, frozen=True):
     body: dict[str, Any]
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """A kept entry. `n` rises over all models of one store, with gaps."""
 
     n: int

@@ -11,38 +11,27 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 import structlog
-from msgspec import Struct
-from msgspec.structs import replace
 
 from relay import messages, metrics
 from relay.captures import Captures
 from relay.clock import Clock
-from relay.errors import IdReused, LineFull, UnknownModel
-from relay.feeds import tip_entry
+from relay.errors import UnknownModel
 from relay.hearing import hear
-from relay.menus import Preview, preview
 from relay.messages import Close
 from relay.rooms import Room
-from relay.seats import Seat, Token
+from relay.seats import Seat
 from relay.settings import (
     ANSWER_SECONDS_MAX,
-    LINE_TIPS_MAX,
     Settings,
 )
 from relay.speaking import speak
-from relay.stores import Change, Kept, Store
-from relay.tips import Receipt, Status, Tip
+from relay.stores import Change, Kept, Store, settle, waiting
+from relay.tips import Receipt, Status
 from relay.vendors import Vendor
 
 log = structlog.get_logger()
 
-
-class Delivered(Struct, frozen=True):
-    """What became of `POST /tips`."""
-
-    receipt: Receipt
-    replayed: bool
-    room: Room
+NOTHING = Change()
 
 
 class Hub:
@@ -65,6 +54,10 @@ class Hub:
     def rooms(self) -> list[Room]:
         """The rooms in memory: every model with a page or open tips, and some more."""
         return list(self._rooms.values())
+
+    def find(self, model: str) -> Room | None:
+        """A model's room, where it is in memory."""
+        return self._rooms.get(model)
 
     async def room(self, model: str) -> Room:
         """A model's room. Raises `UnknownModel`, `StoreUnavailable`."""
@@ -100,68 +93,6 @@ class Hub:
         for record in await self.store.models():
             if "online" in record.said:
                 await self.room(record.id)
-
-    # -- tips going down ----------------------------------------------------------
-
-    def deliver(self, tip: Tip) -> asyncio.Future[Delivered]:
-        """Keep a tip; its way to the page begins with that. The future raises `UnknownModel`, `LineFull`, `IdReused`,
-        `StoreUnavailable`."""
-        room = self._rooms.get(tip.model)
-        if room is None or room.is_full:
-            return asyncio.ensure_future(self._deliver_slowly(tip))
-        return self._take(room, tip)
-
-    async def _deliver_slowly(self, tip: Tip) -> Delivered:
-        room = await self.room(tip.model)
-        if room.is_full and await self.store.receipt(tip.id) is None:  # a retry needs no place
-            raise LineFull(f"{LINE_TIPS_MAX} tips wait for model '{tip.model}' already: try later", retry_after=10)
-        return await self._take(room, tip)
-
-    def _take(self, room: Room, tip: Tip) -> asyncio.Future[Delivered]:
-        receipt, token = room.accept(tip, self.clock.now())
-        # The feed hears that the tip was taken, whether or not it is on its way already.
-        found = preview(room.state.menu, tip.amount)
-        taken = tip_entry(replace(receipt, timeline=receipt.timeline[:1]), found)
-        delivered: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
-        keeping = self.store.keep(Change(new=receipt, entries=(taken,) if taken else ()))
-        keeping.add_done_callback(partial(self._accepted, room, tip, found, token, delivered))
-        return delivered
-
-    def _accepted(
-        self,
-        room: Room,
-        tip: Tip,
-        found: Preview,
-        token: Token,
-        delivered: asyncio.Future[Delivered],
-        keeping: asyncio.Future[Kept],
-    ) -> None:
-        error = keeping.exception()
-        if error is not None:
-            room.accepted(None, token)
-            self.drop(room)
-            if not delivered.done():
-                delivered.set_exception(error)
-            return
-        kept = keeping.result()
-        assert kept.receipt is not None
-        room.accepted(None if kept.replayed else kept.receipt, token)
-        if not kept.replayed:
-            for step in kept.receipt.timeline:
-                metrics.STEP[step.status].inc()
-            room.announcer.tip(tip, found, kept.receipt.accepted_at)
-            self._moved(room, (kept.receipt,))
-        self.pump(room)
-        if delivered.done():
-            return
-        if kept.replayed and not kept.receipt.tip.same_order(tip):
-            delivered.set_exception(
-                IdReused(
-                    f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
-                )
-            )
-        else:
-            delivered.set_result(Delivered(room.line.find(tip.id) or kept.receipt, kept.replayed, room))
 
     # -- the page ----------------------------------------------------------
 
@@ -248,24 +179,33 @@ class Hub:
         if room.line.waiting and not room.broken:
             self.commit(room, room.pump(self.clock.now()))
 
-    def commit(self, room: Room, change: Change) -> asyncio.Future[Kept]:
-        if change == Change():  # nothing to keep
-            done: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-            done.set_result(Kept())
-            return done
-        keeping = self.store.keep(change)
-        keeping.add_done_callback(partial(self._kept, room, change))
-        return keeping
+    def commit(self, room: Room, change: Change) -> None:
+        """Have a change kept, then move. Who wants to wait for it asks for `committed`."""
+        if change != NOTHING:
+            self.store.hand_in(change, partial(self._kept, room, change))
 
-    def _kept(self, room: Room, change: Change, keeping: asyncio.Future[Kept]) -> None:
-        if keeping.cancelled() or keeping.exception() is not None:
+    def committed(self, room: Room, change: Change) -> asyncio.Future[Kept]:
+        """As `commit`; the future is done once everything moved."""
+        if change == NOTHING:
+            return waiting(lambda told: told(Kept()))
+
+        def told(kept: Kept | Exception) -> None:
+            self._kept(room, change, kept)
+            settle(future, kept)
+
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        self.store.hand_in(change, told)
+        return future
+
+    def _kept(self, room: Room, change: Change, kept: Kept | Exception) -> None:
+        if isinstance(kept, Exception):
             self.drop(room)
-        else:
-            for receipt in change.moved:
-                metrics.STEP[receipt.status].inc()
-            self._moved(room, change.moved)
+            return
+        for receipt in change.moved:
+            metrics.STEP[receipt.status].inc()
+        self.move(room, change.moved)
 
-    def _moved(self, room: Room, moved: tuple[Receipt, ...]) -> None:
+    def move(self, room: Room, moved: tuple[Receipt, ...]) -> None:
         """What was kept is told to the page."""
         if room.broken:
             return

@@ -154,7 +154,7 @@ class Models:
             await self._store.keep(Change(model=record))
             return record
         room.record = change(room.record)
-        await self._hub.commit(room, Change(model=room.record))
+        await self._hub.committed(room, Change(model=room.record))
         return room.record
 
     async def record(self, model: str) -> ModelRecord:

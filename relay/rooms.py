@@ -27,7 +27,7 @@ from relay.settings import (
     Settings,
 )
 from relay.stores import Change, ModelRecord
-from relay.tips import Receipt, Status, Tip, accept, move
+from relay.tips import Receipt, Status, move
 from relay.wordings import Wording
 
 TURNED_AWAY = frozenset({"not_ready", "stale"})
@@ -97,9 +97,8 @@ class Room:
                 return None  # and so do those that were pumped before, and are not written yet
         return token if len(self.line.sent) + self.pending[token] < FLIGHT_TIPS_MAX else None
 
-    def accept(self, tip: Tip, at: float) -> tuple[Receipt, Token]:
-        """The receipt of a tip just taken: on its way at once where a page is free and nobody waits."""
-        receipt = accept(tip, at)
+    def accept(self, receipt: Receipt, at: float) -> tuple[Receipt, Token]:
+        """A tip just taken: on its way at once where a page is free and nobody waits."""
         token = None if self.line.waiting or None in self.pending else self.token
         if token is not None:
             assert self.seat is not None

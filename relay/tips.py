@@ -60,7 +60,7 @@ OPEN = frozenset(
 WATCHED = frozenset({Status.PLAYED, Status.QUEUED, Status.RUNNING})  # called; the vendor has not shown the end
 
 
-class Tip(Struct, frozen=True):
+class Tip(Struct, frozen=True, gc=False):
     """What the platform ordered. `shown` is what the vendor, the feed and the logs see."""
 
     id: str  # the platform's own, so that a retry is harmless
@@ -84,7 +84,7 @@ class Tip(Struct, frozen=True):
         )
 
 
-class Step(Struct, frozen=True, array_like=True):
+class Step(Struct, frozen=True, array_like=True, gc=False):
     """One change in a tip's life, kept in the same transaction as the status it led to."""
 
     status: Status
@@ -93,7 +93,7 @@ class Step(Struct, frozen=True, array_like=True):
     evidence: dict[str, Any] | None = None
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """What became of a tip, with its timeline."""
 
     tip: Tip

@@ -31,7 +31,7 @@ from relay.menus import Level, Menu, Preview
 from relay.rooms import Room
 from relay.settings import Settings
 from relay.stores import ModelRecord
-from relay.tips import Status
+from relay.tips import Status, accept
 from relay.vendors import Reading
 from relay.vendors.lovense.wire import READERS, read
 from relay.wordings import BUILT_IN
@@ -269,7 +269,7 @@ class PublicRoom:
         self.note(change)
 
     def take(self, tip):
-        receipt, token = self.room.accept(tip, self.at)
+        receipt, token = self.room.accept(accept(tip, self.at), self.at)
         self.drafts.append(tip_entry(replace(receipt, timeline=receipt.timeline[:1])))
         self.room.accepted(receipt, token)
         self.room.hand_over(receipt, self.at)

@@ -44,7 +44,7 @@ async def test_nothing_moves_before_it_is_kept(house):
     """While the store is busy the page gets no frame; with its word, at once."""
     page = await house.page()
     house.store.slow = True
-    delivering = house.hub.deliver(a_tip())
+    delivering = house.intake.delivered(a_tip())
     await settle()
     assert ([], False) == (page.socket.tips, delivering.done())
     house.store.slow = False
@@ -79,7 +79,7 @@ async def test_tips_posted_at_once_keep_their_order(house):
     """In whatever moment of the store's each of them falls."""
     page = await house.page()
     house.store.slow = True
-    posting = [house.hub.deliver(a_tip(f"t{n}")) for n in range(40)]
+    posting = [house.intake.delivered(a_tip(f"t{n}")) for n in range(40)]
     for _ in range(60):
         await settle()
         house.store.let_go()
@@ -107,7 +107,7 @@ async def test_a_retry_is_answered_and_not_played(house):
     page = await house.page()
     await house.tip()
     await page.ack("t1")
-    again = await house.hub.deliver(a_tip(expires_in=5.0))
+    again = await house.intake.delivered(a_tip(expires_in=5.0))
     assert (True, "played", ["t1"]) == (again.replayed, again.receipt.status, page.socket.tips)
 
 
@@ -115,7 +115,7 @@ async def test_retries_at_the_same_moment_are_one_tip(house):
     """Neither has been kept when the other comes."""
     page = await house.page()
     house.store.slow = True
-    posting = [house.hub.deliver(a_tip()) for _ in range(5)]
+    posting = [house.intake.delivered(a_tip()) for _ in range(5)]
     await settle()
     house.store.let_go()
     house.store.slow = False
@@ -610,7 +610,7 @@ async def test_an_empty_change_is_not_kept(house):
     """It costs no disk."""
     room = await house.hub.room("coco")
     before = len(house.store.changes)
-    await house.hub.commit(room, Change())
+    await house.hub.committed(room, Change())
     assert before == len(house.store.changes)
 
 

@@ -10,7 +10,7 @@ from relay.menus import Level
 from relay.rooms import Room
 from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, TURNED_AWAY_SECONDS, Settings
 from relay.stores import Change, ModelRecord
-from relay.tips import Status
+from relay.tips import Status, accept
 from relay.vendors import Reading
 from relay.vendors.lovense.wire import read
 from relay.views import page_as_json, preview_as_json, room_as_json
@@ -29,7 +29,7 @@ def live(*receipts, journal="j1", **settings):
 
 def take(room, id="t1", seq=1, at=T0, **fields):
     """A tip is taken and kept at once: its status, as far as the line knows it."""
-    receipt, token = room.accept(a_tip(id, **fields), at)
+    receipt, token = room.accept(accept(a_tip(id, **fields), at), at)
     room.accepted(receipt.__class__(**{n: getattr(receipt, n) for n in receipt.__slots__} | {"seq": seq}), token)
     return room.line.find(id)
 
@@ -65,7 +65,7 @@ def went(change):
 def test_a_tip_is_on_its_way_at_once_where_a_page_is_free():
     """Its first record says to which page."""
     room, seat = live()
-    receipt, token = room.accept(a_tip(), T0)
+    receipt, token = room.accept(accept(a_tip(), T0), T0)
     assert ("sent", seat.generation, "j1", (1, 1)) == (receipt.status, receipt.generation, receipt.journal, token)
 
 
@@ -86,7 +86,7 @@ def test_a_tip_waits(why):
             room.line.place(a_receipt("t0"))
         case "a tip is kept":
             room.pending[None] += 1
-    receipt, token = room.accept(a_tip(), T0)
+    receipt, token = room.accept(accept(a_tip(), T0), T0)
     assert ("accepted", None) == (receipt.status, token)
 
 
@@ -95,7 +95,7 @@ def test_so_many_tips_are_in_flight_and_no_more():
     room, seat = live()
     for n in range(FLIGHT_TIPS_MAX - 1):
         given(room, f"t{n}", n)
-    room.accept(a_tip("pending"), T0)
+    room.accept(accept(a_tip("pending"), T0), T0)
     assert room.token is None
     room.acknowledge("t0", "played", T0, seat.generation, None, 1)
     assert (1, 1) == room.token
@@ -104,7 +104,7 @@ def test_so_many_tips_are_in_flight_and_no_more():
 def test_a_tip_that_is_being_kept_for_an_older_turn_goes_first():
     """It will come back into the line, before any later one."""
     room, seat = live()
-    room.accept(a_tip("t1"), T0)
+    room.accept(accept(a_tip("t1"), T0), T0)
     seat.run = 2
     assert room.token is None
     room.accepted(None, (1, 1))

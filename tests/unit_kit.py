@@ -16,12 +16,13 @@ from relay.desk import Desk
 from relay.errors import StoreUnavailable
 from relay.events import Reaction
 from relay.hub import Hub
+from relay.intake import Intake
 from relay.messages import Ack, EventFrame
 from relay.messages import welcome as welcome_frame
 from relay.models import Models
 from relay.rooms import Room, Seat
 from relay.settings import Settings
-from relay.stores import Change, Kept, ModelRecord
+from relay.stores import Change, ModelRecord, Told
 from relay.stores.memory import MemoryStore
 from relay.tips import Receipt, Status, Step, Tip, accept, move
 from relay.vault import Vault
@@ -121,24 +122,21 @@ class MoodyStore(MemoryStore):
         self.failing = False
         self.slow = False  # what is handed in is kept at `let_go`
         self.changes: list[Change] = []
-        self._held: list[tuple[Change, asyncio.Future[Kept]]] = []
+        self._held: list[tuple[Change, Told]] = []
 
-    def keep(self, change: Change) -> asyncio.Future[Kept]:
-        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-        self._held.append((change, future))
+    def hand_in(self, change: Change, told: Told) -> None:
+        self._held.append((change, told))
         if not self.slow:
             self.let_go()
-        return future
 
     def let_go(self) -> None:
         held, self._held = self._held, []
-        for change, future in held:
+        for change, told in held:
             if self.failing:
-                future.set_exception(StoreUnavailable("out of order", retry_after=1))
+                asyncio.get_running_loop().call_soon(told, StoreUnavailable("out of order", retry_after=1))
                 continue
             self.changes.append(change)
-            kept = super().keep(change)
-            future.set_result(kept.result())
+            super().hand_in(change, told)
 
 
 class House:
@@ -149,6 +147,7 @@ class House:
         self.store = MoodyStore()
         self.settings = Settings(**settings)
         self.hub = Hub(self.store, Lovense(self.settings), self.settings, self.clock)
+        self.intake = Intake(self.hub)
         self.desk = Desk(self.hub)
         self.models = Models(self.hub, self.store, self.hub.vendor, Vault(()), self.clock)
 
@@ -181,7 +180,7 @@ class House:
         return Page(self.hub, room, seat, socket)
 
     async def tip(self, id: str = "t1", **fields: Any) -> Receipt:
-        delivered = await self.hub.deliver(a_tip(id, **fields))
+        delivered = await self.intake.delivered(a_tip(id, **fields))
         await settle()
         return delivered.receipt
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -45,7 +46,7 @@ class Document:
     body: dict[str, Any] | None = field(repr=False)  # JSON; secrets in it are sealed. None: forget the document
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """What is kept in one transaction. `new` is created once by its tip's id: where a record stands already, nothing
     of the change is kept."""
 
@@ -56,7 +57,7 @@ class Change(Struct, frozen=True):
     documents: tuple[Document, ...] = ()
 
 
-class Kept(Struct, frozen=True):
+class Kept(Struct, frozen=True, gc=False):
     """What became of a `Change`. `receipt` is the record of its `new` tip: just made, or the one that stood already."""
 
     entries: tuple[Entry, ...] = ()
@@ -72,6 +73,7 @@ class Trimmed(Struct, frozen=True):
 
 
 Follow = Callable[[Sequence[Entry]], None]
+Told = Callable[[Kept | Exception], None]
 
 
 class Store(Protocol):
@@ -99,8 +101,12 @@ class Store(Protocol):
     def epoch(self) -> str:
         """Names this store's life in cursors: letters and digits. Another database has another epoch."""
 
+    def hand_in(self, change: Change, told: Told) -> None:
+        """Keep a change. Once it is durable and its entries were made known, `told` is called with what became of it;
+        or else with the error. Always later than this call returns, and in the order of the calls."""
+
     def keep(self, change: Change) -> asyncio.Future[Kept]:
-        """Keep a change. The future resolves once it is durable, after its entries were made known."""
+        """As `hand_in`, for who waits."""
 
     def follow(self, follow: Follow) -> None:
         """Make every entry known to `follow`, in the order of `n`, on the event loop. Once, before `open`."""
@@ -128,9 +134,6 @@ class Store(Protocol):
     ) -> list[Receipt]:
         """Receipts by rising `seq`, from beyond `after`."""
 
-    async def counts(self, model: str | None = None) -> dict[Status, int]:
-        """How many tips stand in each status."""
-
     async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Entries by rising `n`, from beyond `after`. `model` None: of all models."""
 
@@ -148,6 +151,22 @@ class Store(Protocol):
     ) -> int:
         """Forget closed tips and entries from before these times (seconds since 1970), and of each model all but the
         newest `entries_max` entries: up to `limit` of each kind at once. How many went."""
+
+
+def waiting(begin: Callable[[Callable[[Any], None]], None]) -> asyncio.Future[Any]:
+    """The future of what `begin` tells later: a result, or an error. Who stops waiting stops nothing."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    begin(partial(settle, future))
+    return future
+
+
+def settle(future: asyncio.Future[Any], told: Any) -> None:
+    if future.cancelled():
+        return
+    if isinstance(told, BaseException):
+        future.set_exception(told)
+    else:
+        future.set_result(told)
 
 
 def make_store(url: str) -> Store:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
+from functools import partial
 from itertools import islice
 
 from msgspec.structs import replace
 
 from relay.feeds import Entry
 from relay.settings import HUSHED_TIPS_MAX
-from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Told, Trimmed, waiting
 from relay.tips import Receipt, Status
 
 
@@ -54,13 +55,14 @@ class MemoryStore:
     def follow(self, follow: Follow) -> None:
         self._follow = follow
 
-    def keep(self, change: Change) -> asyncio.Future[Kept]:
-        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+    def hand_in(self, change: Change, told: Told) -> None:
         kept = self._apply(change)
         if kept.entries:
             self._follow(kept.entries)
-        future.set_result(kept)
-        return future
+        asyncio.get_running_loop().call_soon(told, kept)
+
+    def keep(self, change: Change) -> asyncio.Future[Kept]:
+        return waiting(partial(self.hand_in, change))
 
     def _apply(self, change: Change) -> Kept:
         receipt = change.new
@@ -119,9 +121,6 @@ class MemoryStore:
             if one.seq > after and model in (None, one.tip.model) and status in (None, one.status)
         )
         return list(islice(found, limit))
-
-    async def counts(self, model: str | None = None) -> dict[Status, int]:
-        return dict(Counter(one.status for one in self._tips.values() if model in (None, one.tip.model)))
 
     async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
         found = (one for one in self._entries.values() if one.n > after and model in (None, one.model))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,20 +20,23 @@ import orjson
 from relay.errors import StoreUnavailable
 from relay.feeds import Entry
 from relay.settings import HUSHED_TIPS_MAX
-from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Trimmed
-from relay.stores.sqlite_changes import apply, find_receipt
+from relay.stores import Change, Document, Follow, Kept, ModelRecord, Store, Told, Trimmed, waiting
+from relay.stores.sqlite_chains import Link, page, row_at
+from relay.stores.sqlite_changes import Ledger, find_receipt
 from relay.stores.sqlite_rows import (
+    ENTRY_COLUMNS,
     MODEL_COLUMNS,
     TIP_COLUMNS,
     entry_from_row,
     model_from_row,
     receipt_from_row,
 )
-from relay.stores.sqlite_sweeps import find_surplus, find_trimmed, sweep_entries, sweep_surplus, sweep_tips
+from relay.stores.sqlite_sweeps import Surplus, find_trimmed, sweep_entries, sweep_tickets, sweep_tips
 from relay.stores.sqlite_writer import Writer
-from relay.tips import Receipt, Status
+from relay.tips import OPEN, Receipt, Status
 
 READER_THREADS = 2
+FILTERED_ROWS = 500  # of a model's tips, read at a time where only some are asked for
 T = TypeVar("T")
 
 
@@ -40,7 +44,9 @@ class SqliteStore:
     def __init__(self, path: str) -> None:
         self._path = str(Path(path).absolute())
         self._follow: Follow = lambda _: None
-        self._writer = Writer(self._path, self._make_known)
+        self._ledger = Ledger()
+        self._surplus = Surplus(self._ledger.entries)
+        self._writer = Writer(self._path, self._ledger, self._make_known)
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="store-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -78,12 +84,18 @@ class SqliteStore:
     def follow(self, follow: Follow) -> None:
         self._follow = follow
 
-    def keep(self, change: Change) -> asyncio.Future[Kept]:
-        return self._writer.submit(lambda db: apply(db, change))
+    def hand_in(self, change: Change, told: Told) -> None:
+        # Somebody waits for a new tip, and a page for one on its way to it. All else may wait for company.
+        urgent = change.new is not None or any(one.status is Status.SENT for one in change.moved)
+        self._writer.submit(partial(self._ledger.apply, change=change), told, patient=not urgent)
 
-    def _make_known(self, result: Any) -> None:
-        if isinstance(result, Kept) and result.entries:
-            self._follow(result.entries)
+    def keep(self, change: Change) -> asyncio.Future[Kept]:
+        return waiting(partial(self.hand_in, change))
+
+    def _make_known(self, results: Iterable[Any]) -> None:
+        entries = [entry for result in results if isinstance(result, Kept) for entry in result.entries]
+        if entries:
+            self._follow(entries)
 
     async def claim(self, ticket: str, journal: str, until: float) -> str:
         def work(db: sqlite3.Connection) -> str:
@@ -91,24 +103,24 @@ class SqliteStore:
             row = db.execute("SELECT journal FROM tickets WHERE id = ?", (ticket,)).fetchone()
             return str(row[0])
 
-        return str(await self._writer.submit(work))
+        return str(await self._writer.do(work))
 
     async def sweep(
         self, *, tips_before: float, entries_before: float, entries_max: int | None = None, limit: int = 500
     ) -> int:
-        surplus: list[tuple[str, int]] = []
-        if entries_max is not None:  # counted by a reader: the writer has no time for it
-            surplus = await self._read(lambda db: find_surplus(db, entries_max))
-        return int(
-            await self._writer.submit(
-                lambda db: (
-                    sweep_tips(db, tips_before, limit)
-                    + sweep_entries(db, entries_before, limit)
-                    + sweep_surplus(db, surplus, limit)
-                ),
-                aside=True,
+        surplus = self._surplus
+        if entries_max is not None and not surplus.cuts:
+            keep, grown = entries_max, surplus.candidates(entries_max)
+            surplus.cuts = await self._read(lambda db: surplus.find(db, grown, keep)) if grown else []
+
+        def work(db: sqlite3.Connection) -> int:
+            self._ledger.note_last(db)
+            sweep_tickets(db, entries_before, limit)
+            return (
+                sweep_tips(db, tips_before, limit) + sweep_entries(db, entries_before, limit) + surplus.sweep(db, limit)
             )
-        )
+
+        return int(await self._writer.do(work, aside=True))
 
     # -- reading ----------------------------------------------------------
 
@@ -151,10 +163,8 @@ class SqliteStore:
 
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
         record = f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?"
-        tips = f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND open ORDER BY seq"
-
         hushed = (
-            f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND json_extract(tip, '$.private') AND NOT open"
+            f"SELECT {TIP_COLUMNS} FROM tips WHERE model = ? AND private AND NOT open"
             f" ORDER BY seq DESC LIMIT {HUSHED_TIPS_MAX}"
         )
 
@@ -162,13 +172,13 @@ class SqliteStore:
             db.execute("BEGIN")  # one look at the file for all
             try:
                 row = db.execute(record, (model,)).fetchone()
-                rows = [db.execute(sql, (model,)).fetchall() if row else [] for sql in (tips, hushed)]
+                if row is None:
+                    return None
+                still = find_tips(db, self._ledger.open_tips(model))
+                ended = db.execute(hushed, (model,)).fetchall()
             finally:
                 db.execute("END")
-            if row is None:
-                return None
-            still, ended = ([receipt_from_row(one) for one in found] for found in rows)
-            return model_from_row(row), still, ended
+            return model_from_row(row), [*map(receipt_from_row, still)], [*map(receipt_from_row, ended)]
 
         return await self._look_up(query)
 
@@ -192,40 +202,69 @@ class SqliteStore:
     async def receipts(
         self, *, model: str | None = None, status: Status | None = None, after: int = 0, limit: int = 100
     ) -> list[Receipt]:
-        sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE seq > :after"
         if model is not None:
-            sql += " AND model = :model"
-        if status is not None:
-            sql += " AND status = :status"
-        given = {"after": after, "model": model, "status": status, "limit": limit}
-        rows = await self._read(lambda db: db.execute(sql + " ORDER BY seq LIMIT :limit", given).fetchall())
+            rows = await self._read(lambda db: tips_of(db, self._ledger, model, status, after, limit))
+        else:
+            sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE seq > :after"
+            if status is not None:
+                sql += " AND status = :status" + (" AND open" if status in OPEN else "")
+            given = {"after": after, "status": status, "limit": limit}
+            rows = await self._read(lambda db: db.execute(sql + " ORDER BY seq LIMIT :limit", given).fetchall())
         return [receipt_from_row(row) for row in rows]
 
-    async def counts(self, model: str | None = None) -> dict[Status, int]:
-        where = "" if model is None else " WHERE model = :model"
-        sql = f"SELECT status, count(*) FROM tips{where} GROUP BY status"
-        rows = await self._read(lambda db: db.execute(sql, {"model": model}).fetchall())
-        return {Status(status): count for status, count in rows}
-
     async def entries(self, *, model: str | None = None, after: int = 0, limit: int = 1000) -> list[Entry]:
-        where = "" if model is None else " AND model = :model"
-        sql = f"SELECT n, model, type, at, body FROM entries WHERE n > :after{where} ORDER BY n LIMIT :limit"
-        given = {"after": after, "model": model, "limit": limit}
-        return [entry_from_row(row) for row in await self._read(lambda db: db.execute(sql, given).fetchall())]
+        if model is not None:
+            chains = self._ledger.entries
+            rows = await self._read(lambda db: page(db, "entries", ENTRY_COLUMNS, chains.head(model), after, limit))
+        else:
+            sql = f"SELECT {ENTRY_COLUMNS} FROM entries WHERE n > ? ORDER BY n LIMIT ?"
+            rows = await self._read(lambda db: db.execute(sql, (after, limit)).fetchall())
+        return [entry_from_row(row) for row in rows]
 
     async def before_last(self, *, model: str | None = None, count: int) -> int:
-        where = "" if model is None else " WHERE model = :model"
-        sql = f"SELECT n FROM entries{where} ORDER BY n DESC LIMIT 1 OFFSET :count"
-        row = await self._read(lambda db: db.execute(sql, {"model": model, "count": count}).fetchone())
+        if model is not None:
+            chains = self._ledger.entries
+            return await self._read(lambda db: before_last(db, chains.head(model), count))
+        sql = "SELECT n FROM entries ORDER BY n DESC LIMIT 1 OFFSET ?"
+        row = await self._read(lambda db: db.execute(sql, (count,)).fetchone())
         return int(row[0]) if row else 0
 
     async def trimmed(self, model: str | None = None) -> Trimmed:
         return await self._look_up(lambda db: find_trimmed(db, model))
 
     async def last(self) -> int:
-        sql = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'"
-        row = await self._look_up(lambda db: db.execute(sql).fetchone())
-        return int(row[0]) if row else 0
+        await self._writer.settled()
+        with self._reading():
+            return self._ledger.entries.last
+
+
+def before_last(db: sqlite3.Connection, head: Link, count: int) -> int:
+    return row_at(db, "entries", head, head.k - count) or 0
+
+
+def tips_of(
+    db: sqlite3.Connection, ledger: Ledger, model: str, status: Status | None, after: int, limit: int
+) -> list[tuple[Any, ...]]:
+    """Rows of one model's tips by rising `seq`, of one status or all."""
+    head = ledger.tips.head(model)
+    found: list[tuple[Any, ...]] = []
+    # Retention takes what is closed: an open tip of old may be all that is left of that time, and off the chain.
+    still = find_tips(db, [seq for seq in ledger.open_tips(model) if seq > after])
+    while len(found) < limit:
+        rows = page(db, "tips", TIP_COLUMNS, head, after, limit if status is None else FILTERED_ROWS)
+        until = rows[-1][0] if rows else head.row
+        both = {row[0]: row for row in (*(one for one in still if after < one[0] <= until), *rows)}
+        found += [both[seq] for seq in sorted(both) if status is None or both[seq][1] == status]
+        if not rows:
+            break
+        after = until
+    return found[:limit]
+
+
+def find_tips(db: sqlite3.Connection, seqs: list[int]) -> list[tuple[Any, ...]]:
+    """Those of them that are open."""
+    sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE seq IN (SELECT value FROM json_each(?)) AND open ORDER BY seq"
+    return db.execute(sql, (orjson.dumps(seqs).decode(),)).fetchall() if seqs else []
 
 
 _keeps_the_contract: type[Store] = SqliteStore

@@ -1,31 +1,102 @@
-"""Changes of the SQLite store: one `Change` inside the running transaction."""
+"""Changes of the SQLite store: what a `Change` writes inside the running transaction, and what is known by heart."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
 
 from relay.feeds import Entry
 from relay.stores import Change, Document, Kept
+from relay.stores.sqlite_chains import Chains
 from relay.stores.sqlite_rows import TIP_COLUMNS, model_to_row, receipt_from_row, timeline_to_text, tip_to_text
 from relay.tips import Receipt
 
+NEW_TIP = (
+    "INSERT INTO tips (seq, k, prev, far, id, model, status, open, private, accepted_at, expires_at, generation,"
+    " journal, tip, timeline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+STEP = "UPDATE tips SET status = ?, open = ?, expires_at = ?, generation = ?, journal = ?, timeline = ? WHERE seq = ?"
+ENTRY = "INSERT INTO entries (n, k, prev, far, model, type, at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-def apply(db: sqlite3.Connection, change: Change) -> Kept:
-    """One change inside the running transaction."""
-    receipt = change.new
-    if receipt is not None:
+
+class Ledger:
+    """Writes changes. It knows by heart which numbers were given, where chains end, and which tips are open."""
+
+    def __init__(self) -> None:
+        self.tips = Chains("tips", "seq")
+        self.entries = Chains("entries", "n")
+        self._open: defaultdict[str, set[int]] = defaultdict(set)  # by model
+        self._steps: list[tuple[Any, ...]] = []  # rows of this transaction that are written together
+        self._entries: list[tuple[Any, ...]] = []
+        self._seen: list[tuple[str, int, bool]] = []  # tips of this transaction: model, seq, open
+
+    def open_tips(self, model: str) -> list[int]:
+        """By rising `seq`."""
+        return sorted(self._open.get(model, ()))
+
+    # -- a transaction ----------------------------------------------------------
+
+    def apply(self, db: sqlite3.Connection, change: Change) -> Kept:
+        """One change inside the running transaction."""
+        receipt = change.new
+        if receipt is not None:
+            receipt = self._new_tip(db, receipt)
+            if receipt is None:
+                assert change.new is not None
+                self.write(db)  # what this transaction knows of it is part of its record
+                return Kept(receipt=find_receipt(db, change.new.tip.id), replayed=True)
+        for moved in change.moved:
+            status, is_open = moved.status, moved.is_open
+            self._steps.append(
+                (
+                    status.value,
+                    is_open,
+                    moved.expires_at,
+                    moved.generation,
+                    moved.journal,
+                    timeline_to_text(moved),
+                    moved.seq,
+                )
+            )
+            self._seen.append((moved.tip.model, moved.seq, is_open))
+        if change.model is not None:
+            db.execute(
+                "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model)
+            )
+        for document in change.documents:
+            keep_document(db, document)
+        entries = []
+        for draft in change.entries:
+            model = draft.model
+            body = orjson.dumps(draft.body).decode()
+            link, prev = self.entries.following(model)
+            self.entries.add(model, link)
+            self._entries.append((link.row, link.k, prev, link.far, model, draft.type, draft.at, body))
+            entries.append(Entry(link.row, model, draft.type, draft.at, draft.body))
+        return Kept(tuple(entries), receipt)
+
+    def _new_tip(self, db: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
+        """The receipt with its number; None where its id has a record already."""
         tip = receipt.tip
+        model = tip.model
+        link, prev = self.tips.following(model)
+        is_open = receipt.is_open
         written = db.execute(
-            "INSERT INTO tips (id, model, status, open, accepted_at, expires_at, generation, journal, tip, timeline)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            NEW_TIP,
             (
+                link.row,
+                link.k,
+                prev,
+                link.far,
                 tip.id,
-                tip.model,
+                model,
                 receipt.status.value,
-                receipt.is_open,
+                is_open,
+                tip.private,
                 receipt.accepted_at,
                 receipt.expires_at,
                 receipt.generation,
@@ -35,34 +106,68 @@ def apply(db: sqlite3.Connection, change: Change) -> Kept:
             ),
         )
         if not written.rowcount:
-            return Kept(receipt=find_receipt(db, tip.id), replayed=True)
-        receipt = replace(receipt, seq=written.lastrowid or 0)
-    for moved in change.moved:
-        db.execute(
-            "UPDATE tips SET status = ?, open = ?, expires_at = ?, generation = ?, journal = ?, timeline = ?"
-            " WHERE seq = ?",
-            (
-                moved.status.value,
-                moved.is_open,
-                moved.expires_at,
-                moved.generation,
-                moved.journal,
-                timeline_to_text(moved),
-                moved.seq,
-            ),
-        )
-    if change.model is not None:
-        db.execute("INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", model_to_row(change.model))
-    for document in change.documents:
-        keep_document(db, document)
-    entries = []
-    for draft in change.entries:
-        written = db.execute(
-            "INSERT INTO entries (model, type, at, body) VALUES (?, ?, ?, ?)",
-            (draft.model, draft.type, draft.at, orjson.dumps(draft.body).decode()),
-        )
-        entries.append(Entry(written.lastrowid or 0, draft.model, draft.type, draft.at, draft.body))
-    return Kept(tuple(entries), receipt)
+            return None
+        self.tips.add(model, link)
+        self._seen.append((model, link.row, is_open))
+        return replace(receipt, seq=link.row)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """What can be written together; before the commit."""
+        if self._steps:
+            db.executemany(STEP, self._steps)
+            self._steps.clear()
+        if self._entries:
+            db.executemany(ENTRY, self._entries)
+            self._entries.clear()
+
+    def committed(self) -> None:
+        self.tips.committed()
+        self.entries.committed()
+        for model, seq, is_open in self._seen:
+            if is_open:
+                self._open[model].add(seq)
+            else:
+                self._close(model, seq)
+        self._seen.clear()
+
+    def _close(self, model: str, seq: int) -> None:
+        seqs = self._open.get(model)
+        if seqs is not None:
+            seqs.discard(seq)
+            if not seqs:
+                del self._open[model]
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self.tips.forget()
+        self.entries.forget()
+        for one in (self._steps, self._entries, self._seen):
+            one.clear()
+
+    # -- in the file ----------------------------------------------------------
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """Learn it all from a file just opened."""
+        self.forget()
+        self.tips.load(db)
+        self.entries.load(db)
+        self._open.clear()
+        for seq, model in db.execute("SELECT seq, model FROM tips WHERE open"):
+            self._open[model].add(seq)
+
+    @property
+    def unsaved(self) -> bool:
+        return self.tips.unsaved or self.entries.unsaved
+
+    def save(self, db: sqlite3.Connection) -> None:
+        """Write a little of it down, so that there is less to find out after a restart."""
+        self.tips.save(db)
+        self.entries.save(db)
+
+    def note_last(self, db: sqlite3.Connection) -> None:
+        """Before rows are taken away."""
+        self.tips.note_last(db)
+        self.entries.note_last(db)
 
 
 def keep_document(db: sqlite3.Connection, document: Document) -> None:

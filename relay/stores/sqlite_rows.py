@@ -16,6 +16,7 @@ _timeline = msgspec.json.Decoder(tuple[Step, ...])
 _encode = msgspec.json.Encoder().encode
 
 TIP_COLUMNS = "seq, status, accepted_at, expires_at, generation, journal, tip, timeline"
+ENTRY_COLUMNS = "n, model, type, at, body"
 MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu, words"
 
 

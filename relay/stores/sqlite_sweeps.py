@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+
+from msgspec import Struct
 
 from relay.stores import Trimmed
+from relay.stores.sqlite_chains import Chains, row_at
 
 
 def sweep_tips(db: sqlite3.Connection, before: float, limit: int) -> int:
@@ -17,7 +19,7 @@ def sweep_tips(db: sqlite3.Connection, before: float, limit: int) -> int:
 
 
 def sweep_entries(db: sqlite3.Connection, before: float, limit: int) -> int:
-    """Entries of old, whosever they are, and tickets of old."""
+    """Entries of old, whosever they are."""
     gone = db.execute(
         "DELETE FROM entries WHERE n IN (SELECT n FROM entries ORDER BY n LIMIT ?) AND at < ? RETURNING n",
         (limit, before),
@@ -26,30 +28,70 @@ def sweep_entries(db: sqlite3.Connection, before: float, limit: int) -> int:
         newest = max(n for (n,) in gone)
         db.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?)", (str(newest),))
         db.execute("DELETE FROM surplus WHERE n <= ?", (newest,))
-    db.execute("DELETE FROM tickets WHERE until < ?", (before,))
     return len(gone)
 
 
-def find_surplus(db: sqlite3.Connection, keep: int) -> list[tuple[str, int]]:
-    """Models with more than `keep` entries, each with the newest `n` that is to go. Reads one index from end to end."""
-    over = db.execute("SELECT model FROM entries GROUP BY model HAVING count(*) > ?", (keep,)).fetchall()
-    newest_to_go = "SELECT model, n FROM entries WHERE model = ? ORDER BY n DESC LIMIT 1 OFFSET ?"
-    return [row for one in over for row in db.execute(newest_to_go, (*one, keep))]
+def sweep_tickets(db: sqlite3.Connection, before: float, limit: int) -> int:
+    """Tickets that nobody can show any more."""
+    return db.execute(
+        "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE until < ? ORDER BY until LIMIT ?)",
+        (before, limit),
+    ).rowcount
 
 
-def sweep_surplus(db: sqlite3.Connection, surplus: Sequence[tuple[str, int]], limit: int) -> int:
-    """What `find_surplus` found, and for each model how far it went."""
-    total = 0
-    for model, until in surplus:
-        gone = db.execute(
-            "DELETE FROM entries WHERE n IN (SELECT n FROM entries WHERE model = ? AND n <= ? ORDER BY n LIMIT ?)"
-            " RETURNING n",
-            (model, until, limit - total),
-        ).fetchall()
-        if gone:
-            db.execute("INSERT OR REPLACE INTO surplus VALUES (?, ?)", (model, max(n for (n,) in gone)))
-        total += len(gone)
-    return total
+class Cut(Struct):
+    """A model that has more entries than are kept: up to `until` they go, newest first, and `at` is the next."""
+
+    model: str
+    until: int
+    at: int
+
+
+class Surplus:
+    """Finds the models that have more entries than are kept. Only those are looked at that have got more since."""
+
+    def __init__(self, entries: Chains) -> None:
+        self.cuts: list[Cut] = []
+        self._entries = entries
+        self._gone: dict[str, int] = {}  # up to this place of her chain they have gone
+        self._keep: int | None = None
+
+    def candidates(self, keep: int) -> list[str]:
+        """Whom to look at: known by heart."""
+        if keep != self._keep:
+            self._keep, self._entries.grown = keep, set(self._entries.heads)
+        grown, self._entries.grown = self._entries.grown, set()
+        heads, gone = self._entries.heads, self._gone
+        return [model for model in grown if heads[model].k - gone.get(model, 0) > keep]
+
+    def find(self, db: sqlite3.Connection, models: list[str], keep: int) -> list[Cut]:
+        """Where their chains are to be cut."""
+        found = []
+        for model in models:
+            head = self._entries.heads[model]
+            self._gone[model] = head.k - keep
+            row = row_at(db, "entries", head, head.k - keep)
+            if row is not None:
+                found.append(Cut(model, row, row))
+        return found
+
+    def sweep(self, db: sqlite3.Connection, limit: int) -> int:
+        """Some of what goes, and for each model how far."""
+        total = 0
+        while self.cuts and total < limit:
+            cut = self.cuts[-1]
+            gone = db.execute(
+                "DELETE FROM entries WHERE n IN (WITH RECURSIVE walk (row) AS (VALUES (?) UNION ALL"
+                " SELECT prev FROM walk JOIN entries ON n = row WHERE prev > 0) SELECT row FROM walk LIMIT ?)"
+                " RETURNING n, prev",
+                (cut.at, limit - total),
+            ).fetchall()
+            db.execute("INSERT OR REPLACE INTO surplus VALUES (?, ?)", (cut.model, cut.until))
+            total += len(gone)
+            cut.at = min(gone)[1] if gone else 0
+            if not cut.at:
+                self.cuts.pop()
+        return total
 
 
 def find_trimmed(db: sqlite3.Connection, model: str | None) -> Trimmed:

@@ -3,30 +3,29 @@
 The statements of a group run on the event loop, a few microseconds each; only what waits for the disk runs on a
 thread: the commit, the checkpoint, opening the file, and long work. A thread that ran the statements too would fight
 the loop for the interpreter at every one of them.
-
-SQLite before 3.51.3 has a race when two connections write or checkpoint one WAL (sqlite.org/wal.html#walresetbug), so
-there is exactly one writing connection per file, and a lock against a second relay.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import secrets
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from importlib import resources
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from relay.errors import StoreUnavailable
+from relay.stores import settle, waiting
+from relay.stores.sqlite_changes import Ledger
+from relay.stores.sqlite_file import StoreFile
 
 BATCH_JOBS_MAX = 512
+PATIENCE_SECONDS = 0.002  # for company: what nobody waits for saves a commit of its own
+TURNS_MAX = 8  # of the loop, in which a group grows before it begins
 REOPEN_SECONDS = 0.05
 LOCKED_SECONDS = 0.01  # another relay is about to let go of the file: its pages are at our door
 OPENING_SECONDS = 2.0  # for that other relay to let go: whoever comes meanwhile waits, and is not refused
@@ -35,23 +34,24 @@ CHECKPOINT_JOBS = 2_000
 CHECKPOINT_JOBS_OVERDUE = 40_000
 
 Work = Callable[[sqlite3.Connection], Any]
-Job = tuple[Work, asyncio.Future[Any]]
-Done = list[tuple[asyncio.Future[Any], Any]]  # a result, or the error instead
-Known = Callable[[Any], None]
+Told = Callable[[Any], None]  # the result, or the error instead
+Job = tuple[Work, Told]
+Done = list[tuple[Told, Any]]
+Known = Callable[[list[Any]], None]
 
 
-class Writer:
-    """Runs work in commit groups and resolves its futures on the event loop, in order."""
+class Writer(StoreFile):
+    """Runs work in commit groups and tells what became of it on the event loop, in order."""
 
-    def __init__(self, path: str, known: Known) -> None:
-        self.path = path
-        self.trouble = "not opened yet"
-        self.epoch: str | None = None
+    def __init__(self, path: str, ledger: Ledger, known: Known) -> None:
+        super().__init__(path, ledger)
         self.closing = False
-        self.in_use = False  # by another relay
-        self._known = known  # told every result, before its future
+        self._known = known  # told the results of a group, before those who handed it in
         self._jobs: deque[Job] = deque()
         self._asides: deque[Job] = deque()
+        self._beginning: asyncio.Handle | None = None  # of the next group, once it is under way to begin
+        self._urgent = False  # one of the jobs is
+        self._turns = self._company = 0
         self._busy = True  # the thread has the connection
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tried: asyncio.Future[None] | None = None  # once the file was opened, or could not be
@@ -60,8 +60,6 @@ class Writer:
         self._closed: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[Callable[[], Done] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._db: sqlite3.Connection | None = None
-        self._lock: int | None = None
         self._unchecked = 0  # jobs committed since the last checkpoint
 
     # -- on the event loop ----------------------------------------------------------
@@ -80,17 +78,49 @@ class Writer:
         if self._settled is not None and not self._settled.done():
             await asyncio.shield(self._settled)
 
-    def submit(self, work: Work, *, aside: bool = False) -> asyncio.Future[Any]:
-        """Do this in the next group; `aside`: between two groups, because it takes long."""
+    def submit(self, work: Work, told: Told, *, patient: bool = False) -> None:
+        """Do this in the next group; `told` hears what came of it. `patient`: nobody waits for it this very moment."""
+        assert self._loop is not None, "the store is not open"
+        if self.closing:
+            self._loop.call_soon(told, StoreUnavailable("the relay is closing its store: try again", retry_after=1))
+            return
+        self._jobs.append((work, told))
+        if self._beginning is None or not (patient or self._urgent):
+            self._urgent = self._urgent or not patient
+            self._begin_soon()
+
+    async def do(self, work: Work, *, aside: bool = False) -> Any:
+        """Do this and wait for it; `aside`: between two groups, because it takes long."""
+        if not aside or self.closing:
+            return await waiting(partial(self.submit, work))
         assert self._loop is not None, "the store is not open"
         future: asyncio.Future[Any] = self._loop.create_future()
-        if self.closing:
-            future.set_exception(StoreUnavailable("the relay is closing its store: try again", retry_after=1))
-            return future
-        if not self._busy and not self._jobs:
-            self._loop.call_soon(self._begin)  # with whatever else this turn of the loop brings
-        (self._asides if aside else self._jobs).append((work, future))
-        return future
+        self._asides.append((work, partial(settle, future)))
+        if not self._busy:
+            self._begin()
+        return await future
+
+    def _begin_soon(self) -> None:
+        """With whatever else this turn of the loop brings; what can wait waits a little longer."""
+        if self._busy:
+            return
+        assert self._loop is not None
+        if self._beginning is not None:
+            self._beginning.cancel()
+        if self._urgent:
+            self._turns, self._company = 0, len(self._jobs)
+            self._beginning = self._loop.call_soon(self._look)
+        else:
+            self._beginning = self._loop.call_later(PATIENCE_SECONDS, self._begin)
+
+    def _look(self) -> None:
+        """Begin once a turn of the loop has brought nobody more: who is answered together comes back together."""
+        assert self._loop is not None
+        if len(self._jobs) > self._company and self._turns < TURNS_MAX:
+            self._turns, self._company = self._turns + 1, len(self._jobs)
+            self._beginning = self._loop.call_soon(self._look)
+        else:
+            self._begin()
 
     async def close(self) -> None:
         if self._loop is None:
@@ -107,7 +137,10 @@ class Writer:
         """The next group: its statements now, its commit on the thread."""
         if self._busy:
             return
-        self._busy = True
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
+        self._busy, self._urgent = True, False
         if self._asides:
             job = self._asides.popleft()
             self._tasks.put(lambda: self._alone(job))
@@ -149,12 +182,18 @@ class Writer:
             if self._unchecked >= CHECKPOINT_JOBS_OVERDUE:
                 self._busy = True
                 self._tasks.put(self._checkpoint)
-            self._begin()
+            elif self.closing or self._asides:
+                self._begin()
+            elif self._jobs:
+                # Those who are answered now will be back in a moment.
+                self._loop.call_soon(self._begin_soon) if len(done) > 1 else self._begin_soon()
+            else:
+                self._begin()
             return
         refused = [*self._jobs, *self._asides]  # there is no file to write to, and nobody waits for one
         self._jobs.clear()
         self._asides.clear()
-        self._resolve([(future, self._unavailable()) for _, future in refused])
+        self._resolve([(told, self._unavailable()) for _, told in refused])
         if self._thread_is_to_end():
             self._tasks.put(None)
         else:
@@ -168,14 +207,13 @@ class Writer:
         return True
 
     def _resolve(self, done: Done) -> None:
-        for future, result in done:
-            if isinstance(result, BaseException):
-                if not future.cancelled():
-                    future.set_exception(result)
-                continue
-            self._known(result)
-            if not future.cancelled():
-                future.set_result(result)
+        self._known([result for _, result in done])
+        for told, result in done:
+            try:
+                told(result)
+            except Exception as error:  # one listener's fault is not the others'
+                assert self._loop is not None
+                self._loop.call_exception_handler({"message": "a change's listener failed", "exception": error})
 
     # -- on the thread ----------------------------------------------------------
 
@@ -189,7 +227,9 @@ class Writer:
     def _run_all(self, group: Sequence[Job]) -> Done:
         assert self._db is not None
         self._db.execute("BEGIN IMMEDIATE")
-        return [(future, work(self._db)) for work, future in group]
+        done = [(told, work(self._db)) for work, told in group]
+        self._ledger.write(self._db)
+        return done
 
     def _commit(self, group: Sequence[Job], done: Done) -> Done:
         assert self._db is not None
@@ -197,14 +237,16 @@ class Writer:
             self._db.execute("COMMIT")
         except Exception as error:
             return self._retreat(group, error)
+        self._ledger.committed()
         self._unchecked += len(group)
         return done
 
     def _retreat(self, group: Sequence[Job], error: Exception) -> Done:
         """A group could not be kept."""
+        self._ledger.forget()
         if self._db is None or is_the_disks_fault(error):
             self._give_up(str(error))  # nobody's change was kept
-            return [(future, self._unavailable()) for _, future in group]
+            return [(told, self._unavailable()) for _, told in group]
         self._db.execute("ROLLBACK")
         if len(group) == 1:
             return [(group[0][1], error)]
@@ -221,6 +263,12 @@ class Writer:
 
     def _checkpoint(self) -> Done:
         assert self._db is not None
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._ledger.save(self._db)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            return self._retreat([], error)
         with contextlib.suppress(sqlite3.OperationalError):
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._unchecked = 0
@@ -231,57 +279,15 @@ class Writer:
             f"nothing was kept, the store is out of order ({self.trouble}): try again", retry_after=1
         )
 
-    # -- the file ----------------------------------------------------------
-
     def _reopen(self) -> Done:
         if self._tried is not None and self._tried.done():
             time.sleep(REOPEN_SECONDS if self._lock else LOCKED_SECONDS)
-        db: sqlite3.Connection | None = None
-        try:
-            self._take_lock()
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA wal_autocheckpoint=0")
-            db.executescript(resources.files("relay.stores").joinpath("schema.sql").read_text())
-            if "words" not in {column[1] for column in db.execute("PRAGMA table_info(models)")}:
-                db.execute("ALTER TABLE models ADD COLUMN words TEXT")  # a file from before there was one
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-            # A write that changes something, so that a full or read-only disk shows here and not in a tip.
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (secrets.token_hex(16),))
-            epoch = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
-        except (sqlite3.Error, OSError) as error:
-            if db is not None:
-                db.close()
-            self.trouble = str(error)
-            return []
-        self._db, self.epoch, self.trouble, self._unchecked = db, epoch, "", 0
+        self._open_file()
+        self._unchecked = 0
         return []
 
-    def _take_lock(self) -> None:
-        if self._lock is not None:
-            return
-        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            self.in_use = True
-            raise OSError(f"{self.path} belongs to another relay that is still running") from None
-        self._lock, self.in_use = lock, False
-
-    def _give_up(self, trouble: str) -> None:
-        self.trouble = trouble
-        if self._db is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()  # rolls back
-            self._db = None
-
     def _let_go(self) -> Done:
-        self._give_up("closed")
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._release()
         return []
 
 

@@ -19,12 +19,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.exceptions import InvalidHandshake
 
 from relay.errors import Refusal
-from relay.hub import Delivered
+from relay.intake import Delivered
 from relay.messages import Close
 from relay.settings import TIP_BODY_BYTES_MAX
 from relay.web import feed, page, tips
+from relay.web.bodies import decode
 from relay.web.feed_sse import EventStream
 from relay.web.feed_websocket import FeedSocket
+from relay.web.heads import END_OF_HEAD
 from relay.web.replies import problem
 from relay.web.websocket import handshake
 from relay.web.wiring import Wiring
@@ -39,6 +41,7 @@ CLOSES = {
     "unknown_model": Close.UNKNOWN_MODEL,
     "store_unavailable": Close.STORE_UNAVAILABLE,
 }
+IDLE_LOOK_SECONDS = 1.0  # until a request under way when its connection's idle time would be over is looked at again
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
@@ -65,6 +68,9 @@ class RelayProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._relay = relay
         self._reading: asyncio.Task[None] | None = None  # of a reader's wish
+        self._between = True  # two requests: the parser waits for the first byte of one
+        self._came = b""  # what the parser is being fed, where a request begins with it
+        self._idle_since = 0.0  # of the event loop's clock
 
     # -- sockets ----------------------------------------------------------
 
@@ -101,6 +107,21 @@ class RelayProtocol(HttpToolsProtocol):
 
     # -- requests ----------------------------------------------------------
 
+    def data_received(self, data: bytes) -> None:
+        if self._between:
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+            if self._relay.heads.get(data[:end]) == len(data) - end and self._is_free():
+                exchange: Any = Exchange(True, None)
+                self.cycle = exchange
+                self._take_tip(exchange, data[end:])
+                return
+        self._came = data if self._between else b""
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._between = False
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         parser = self.parser
         if self._is_free() and not parser.should_upgrade() and not self.expect_100_continue:
@@ -127,6 +148,7 @@ class RelayProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._between = True
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
@@ -135,21 +157,29 @@ class RelayProtocol(HttpToolsProtocol):
 
     def _post_tip(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            tips.order(self._relay, headers, body).add_done_callback(partial(self._answer_tip, exchange))
+            self._relay.keys.check(headers, "tips", body)
+        except Refusal as refusal:
+            self._refuse(exchange, refusal)
+            return
+        if exchange.keep_alive:
+            self._relay.heads.learn(self._came, headers, body)
+        self._take_tip(exchange, body, headers.get("idempotency-key"))
+
+    def _take_tip(self, exchange: Exchange, body: bytes, key: str | None = None) -> None:
+        try:
+            tips.order(self._relay, decode(body), key, partial(self._answer_tip, exchange))
         except Refusal as refusal:
             self._refuse(exchange, refusal)
 
-    def _answer_tip(self, exchange: Exchange, delivery: asyncio.Future[Delivered]) -> None:
-        error = delivery.exception()
-        if error is None:
-            delivered = delivery.result()
-            status, more = tips.status_of(delivered)
+    def _answer_tip(self, exchange: Exchange, told: Delivered | Exception) -> None:
+        if isinstance(told, Delivered):
+            status, more = tips.status_of(told)
             head = b"".join(f"{name}: {value}\r\n".encode() for name, value in more.items())
-            self._reply(exchange, status, tips.answer_bytes(delivered), b"application/json", head)
-        elif isinstance(error, Refusal):
-            self._refuse(exchange, error)
+            self._reply(exchange, status, tips.answer_bytes(told), b"application/json", head)
+        elif isinstance(told, Refusal):
+            self._refuse(exchange, told)
         else:
-            log.error("request failed", exc_info=error)
+            log.error("request failed", exc_info=told)
             self._reply(exchange, 500, b"Internal Server Error", b"text/plain")
 
     async def _open_feed_stream(self, path: str, query: str, headers: Mapping[str, str]) -> None:
@@ -182,7 +212,25 @@ class RelayProtocol(HttpToolsProtocol):
         exchange.response_complete = True
         if not exchange.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline:
+            self.on_response_complete()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until the next request, which as a rule comes soon: the timer stands, and looks when it is due."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time() if self._is_free() else IDLE_LOOK_SECONDS
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _write(self, status: int, body: bytes, kind: bytes, more: bytes = b"") -> None:
         self.transport.write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from relay import metrics
 from relay.errors import Invalid, NotJson, Refusal
-from relay.hub import Delivered
+from relay.intake import Delivered, Told
 from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_MAX, TIP_BODY_BYTES_MAX
+from relay.stores import waiting
 from relay.tips import Status, read_tip, receipt_as_json, shown
 from relay.views import page_as_json, preview_as_json
 from relay.web.bodies import decode, read_body
@@ -25,16 +26,18 @@ from relay.web.wiring import Wiring, wiring
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
-def order(relay: Wiring, headers: Mapping[str, str], body: bytes) -> asyncio.Future[Delivered]:
-    """What `POST /tips` orders. Raises a `Refusal`, or the future does."""
-    relay.keys.check(headers, "tips", body)
-    return deliver(relay, decode(body), headers.get("idempotency-key"))
+def order(relay: Wiring, item: Any, key: str | None, told: Told) -> None:
+    """Order a tip as it came, decoded; `told` hears later what became of it. Raises `Invalid`."""
+    settings = relay.settings
+    relay.intake.deliver(read_tip(item, anonymous_name=settings.anonymous_name, ttl=settings.tip_ttl, key=key), told)
 
 
 async def post_tip(request: Request) -> Response:
     """Keep a tip: 202 with its receipt, 200 for a repeat. Most come past this, through `protocol`."""
+    relay = wiring(request)
     body = await read_body(request, TIP_BODY_BYTES_MAX)
-    delivered = await order(wiring(request), request.headers, body)
+    relay.keys.check(request.headers, "tips", body)
+    delivered = await waiting(partial(order, relay, decode(body), request.headers.get("idempotency-key")))
     return Response(answer_bytes(delivered), *status_of(delivered), media_type="application/json")
 
 
@@ -61,7 +64,7 @@ async def post_batch(request: Request) -> Response:
         what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
         raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
     # Taken in order, and therefore kept in order; the store commits what comes together in one go.
-    taken = [attempt(relay, item) for item in items]
+    taken = [waiting(partial(attempt, relay, item)) for item in items]
     results = await asyncio.gather(*taken, return_exceptions=True)
     answers = [batch_result(result) for result in results]
     if as_lines:
@@ -82,15 +85,14 @@ def read_lines(body: bytes) -> list[Any]:
     return items
 
 
-def attempt(relay: Wiring, item: Any) -> asyncio.Future[Delivered]:
+def attempt(relay: Wiring, item: Any, told: Told) -> None:
+    """One of many: its refusal is its own."""
     try:
         if isinstance(item, Refusal):
             raise item
-        return deliver(relay, item, None)
+        order(relay, item, None, told)
     except Refusal as refusal:
-        refused: asyncio.Future[Delivered] = asyncio.get_running_loop().create_future()
-        refused.set_exception(refusal)
-        return refused
+        told(refusal)
 
 
 def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
@@ -100,11 +102,6 @@ def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
         raise result
     status, _ = status_of(result)
     return {"status_code": status, "replayed": result.replayed, **answer(result)}
-
-
-def deliver(relay: Wiring, item: Any, key: str | None) -> asyncio.Future[Delivered]:
-    settings = relay.settings
-    return relay.hub.deliver(read_tip(item, anonymous_name=settings.anonymous_name, ttl=settings.tip_ttl, key=key))
 
 
 def answer(delivered: Delivered) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from relay.desk import Desk
 from relay.feeds import Entry
 from relay.followers import Followers
 from relay.hub import Hub
+from relay.intake import Intake
 from relay.models import Models
 from relay.settings import Settings
 from relay.stores import Store, make_store
@@ -22,6 +23,7 @@ from relay.tickets import Tickets
 from relay.vault import Vault
 from relay.vendors import Vendor, find_vendor
 from relay.web.auth import Keys
+from relay.web.heads import Heads
 from relay.web.page_socket import Pages
 
 
@@ -32,6 +34,7 @@ class Wiring:
     store: Store
     vendor: Vendor
     hub: Hub
+    intake: Intake
     desk: Desk
     arrivals: Arrivals
     followers: Followers
@@ -42,6 +45,7 @@ class Wiring:
     tickets: Tickets
     keys: Keys
     pages: Pages
+    heads: Heads = field(default_factory=Heads)
     draining: bool = field(default=False)
 
     async def reseal(self) -> tuple[dict[str, int], list[str]]:
@@ -88,6 +92,7 @@ def wire(
         store=store,
         vendor=vendor,
         hub=hub,
+        intake=Intake(hub),
         desk=Desk(hub),
         arrivals=Arrivals(hub),
         followers=followers,

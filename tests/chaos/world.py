@@ -14,6 +14,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from relay import messages
@@ -22,10 +23,11 @@ from relay.clock import TickingClock
 from relay.desk import Desk
 from relay.errors import Refusal, StoreUnavailable
 from relay.hub import Hub
+from relay.intake import Intake
 from relay.rooms import Room
 from relay.seats import Seat
 from relay.settings import Settings
-from relay.stores import Change, Kept, ModelRecord
+from relay.stores import Change, Kept, ModelRecord, Told
 from relay.stores.memory import MemoryStore
 from relay.tips import Status, read_tip, receipt_as_json
 from relay.vendors.lovense import Lovense
@@ -60,20 +62,24 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
         return super().select(0)
 
 
+def unheard(_: Kept | Exception) -> None:
+    """Nobody is told: who waited was told before it was so."""
+
+
 class PausedStore(MemoryStore):
     """Keeps nothing until told to: what lies between deciding and keeping can be cut open."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._queue: deque[tuple[Change, asyncio.Future[Kept]]] = deque()
+        self._queue: deque[tuple[Change, Callable[[Kept | Exception], object]]] = deque()
         self.early = False  # negative control: answers before it keeps
 
-    def keep(self, change: Change) -> asyncio.Future[Kept]:
-        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-        self._queue.append((change, future))
+    def hand_in(self, change: Change, told: Told) -> None:
+        later = partial(asyncio.get_running_loop().call_soon, told)
         if self.early and change.new is not None and change.new.tip.id not in self._tips:
-            future.set_result(Kept(receipt=change.new))
-        return future
+            later(Kept(receipt=change.new))
+            later = unheard
+        self._queue.append((change, later))
 
     @property
     def waiting(self) -> int:
@@ -81,18 +87,14 @@ class PausedStore(MemoryStore):
 
     def commit(self, count: int | None = None) -> None:
         for _ in range(len(self._queue) if count is None else min(count, len(self._queue))):
-            change, future = self._queue.popleft()
-            kept = self._apply(change)
-            if not future.done():
-                future.set_result(kept)
+            change, told = self._queue.popleft()
+            told(self._apply(change))
 
     def fail(self) -> None:
         """The disk is full: nothing of what waits is kept."""
         while self._queue:
-            _, future = self._queue.popleft()
-            if not future.done():
-                future.set_exception(StoreUnavailable("the disk is full"))
-                future.exception()
+            _, told = self._queue.popleft()
+            told(StoreUnavailable("the disk is full"))
 
     def crash(self) -> None:
         self._queue.clear()
@@ -141,6 +143,7 @@ class World:
 
     def _start(self) -> None:
         self.hub = Hub(self.store, Lovense(self.settings), self.settings, self.clock)
+        self.intake = Intake(self.hub)
         self.desk = Desk(self.hub)
 
     async def _keep_now(self, change: Change) -> None:
@@ -183,7 +186,7 @@ class World:
         body = {"id": f"t{number}", "model": MODEL, "tipper": f"n{number}", "amount": 5, "expires_in": expires_in}
 
         async def deliver() -> None:
-            await self.hub.deliver(read_tip(body, anonymous_name="Anonymous", ttl=60))
+            await self.intake.delivered(read_tip(body, anonymous_name="Anonymous", ttl=60))
             self.facts.accepted[str(body["id"])] = body
 
         self.start(deliver())

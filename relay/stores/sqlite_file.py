@@ -1,0 +1,77 @@
+"""The file of the SQLite store: one relay's, with one connection that writes.
+
+SQLite before 3.51.3 has a race when two connections write or checkpoint one WAL (sqlite.org/wal.html#walresetbug), so
+there is exactly one writing connection per file, and a lock against a second relay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sqlite3
+from importlib import resources
+
+from relay.stores.sqlite_changes import Ledger
+from relay.stores.sqlite_migrations import migrate
+
+
+class StoreFile:
+    def __init__(self, path: str, ledger: Ledger) -> None:
+        self.path = path
+        self.trouble = "not opened yet"
+        self.epoch: str | None = None
+        self.in_use = False  # by another relay
+        self._ledger = ledger
+        self._db: sqlite3.Connection | None = None
+        self._lock: int | None = None
+
+    def _open_file(self) -> None:
+        """Take the file, where it can be had; `trouble` says why not."""
+        db: sqlite3.Connection | None = None
+        try:
+            self._take_lock()
+            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA wal_autocheckpoint=0")
+            migrate(db)
+            db.executescript(resources.files("relay.stores").joinpath("schema.sql").read_text())
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+            # A write that changes something, so that a full or read-only disk shows here and not in a tip.
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (secrets.token_hex(16),))
+            epoch = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+            self._ledger.load(db)
+        except (sqlite3.Error, OSError) as error:
+            if db is not None:
+                db.close()
+            self.trouble = str(error)
+        else:
+            self._db, self.epoch, self.trouble = db, epoch, ""
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            self.in_use = True
+            raise OSError(f"{self.path} belongs to another relay that is still running") from None
+        self._lock, self.in_use = lock, False
+
+    def _give_up(self, trouble: str) -> None:
+        self.trouble = trouble
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()  # rolls back
+            self._db = None
+
+    def _release(self) -> None:
+        """Close it, and let another relay have it."""
+        self._give_up("closed")
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
