@@ -17,12 +17,9 @@ from bench.stages import Measure, Stage
 from bench.stores import KEEPS, MODELS, Past, age_days, copy
 from bench.table import RELAY, Column, Results, number
 from bench.tips import PUBLISHERS, at_rate
-from relay.settings import FRAMES_PER_SECOND_MAX
 
 PART = "page"
 USUAL_PER_SECOND = 1000
-MAX_PER_SECOND = 12_000  # more than the closed loop reaches
-REST_SECONDS = 2.2  # until a page may say as much again as it may at once
 SPARE_DESCRIPTORS = 300  # of a server, for what is no page
 SWEPT_TIPS_MIN = 60_000  # fewer were gone before anybody measured
 STORED_TIPS_MIN = 100
@@ -142,7 +139,7 @@ def oldest(stage: Stage) -> int:
 
 
 def figures(stage: Stage) -> list[float | None]:
-    cost, rate = closed_loops(stage)
+    cost, rate = closed_loop(stage)
     before = stage.server.cpu_seconds()
     usual = at_rate(stage, USUAL_PER_SECOND)
     used = stage.server.cpu_seconds() - before
@@ -150,29 +147,12 @@ def figures(stage: Stage) -> list[float | None]:
     return [cost, rate, 1e6 * used / usual["accepted"], arrive["p50"], arrive["p99"], arrive["max"]]
 
 
-def closed_loops(stage: Stage) -> tuple[float, float]:
-    """Microseconds of the server's processor time for each tip that was accepted, and tips/s.
-
-    Few pages are asked for only as long as they may answer: who says more than `FRAMES_PER_SECOND_MAX` is sent away.
-    """
-    each = min(stage.seconds, breath(stage.crowd))
-    used, accepted, rates, left = 0.0, 0, list[float](), stage.seconds
-    while left > each / 2:
-        before = stage.server.cpu_seconds()
-        result = stage.ask(f"max {PUBLISHERS} {each}")
-        used += stage.server.cpu_seconds() - before
-        accepted += result["accepted"]
-        rates.append(result["messages_per_s"])
-        left -= each
-        if each < stage.seconds:
-            time.sleep(REST_SECONDS)
-    return 1e6 * used / accepted, sum(rates) / len(rates)
-
-
-def breath(pages: int) -> float:
-    """Seconds for which so many pages can acknowledge all that a closed loop posts."""
-    too_many = MAX_PER_SECOND / pages - FRAMES_PER_SECOND_MAX
-    return 0.9 * 2 * FRAMES_PER_SECOND_MAX / too_many if too_many > 0 else float("inf")
+def closed_loop(stage: Stage) -> tuple[float, float]:
+    """Microseconds of the server's processor time for each tip that was accepted, and tips/s."""
+    before = stage.server.cpu_seconds()
+    result = stage.ask(f"max {PUBLISHERS} {stage.seconds}")
+    used = stage.server.cpu_seconds() - before
+    return 1e6 * used / result["accepted"], float(result["messages_per_s"])
 
 
 # -- shown ----------------------------------------------------------

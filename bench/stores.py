@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import apsw
 import click
 
 from bench.place import BenchFailed, place
@@ -27,11 +27,13 @@ from relay.settings import Settings
 from relay.stores import Change, ModelRecord
 from relay.stores.sqlite_changes import Ledger
 from relay.stores.sqlite_migrations import link
+from relay.stores.sqlite_rows import fetch
 from relay.tips import Receipt, Status, Tip, accept, move
 
 VERSION = 2  # of what is filled in; a change of it, or of the schema, makes old files useless
 MODELS = 1000  # as many as there are pages; their tips are theirs
 SEEDS = 2000
+READ_URI = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 KEEPS = Settings()
 DAY_SECONDS = 86400.0
 BYTES_PER_TIP = 1000  # of the file, its share of the feed included
@@ -102,8 +104,8 @@ def copy(past: Past, to: Path) -> None:
 
 def age_days(past: Past) -> int:
     """How many days have gone by since it was filled: so much longer it has to be kept for the same to be old."""
-    with closing(sqlite3.connect(f"file:{filled(past)}?mode=ro&immutable=1", uri=True)) as db:
-        newest = db.execute("SELECT accepted_at FROM tips ORDER BY seq DESC LIMIT 1").fetchone()[0]
+    with closing(apsw.Connection(f"file:{filled(past)}?immutable=1", flags=READ_URI)) as db:
+        newest = fetch(db, "SELECT accepted_at FROM tips ORDER BY seq DESC LIMIT 1")[0][0]
     return int((time.time() - float(newest)) / DAY_SECONDS)
 
 
@@ -112,11 +114,11 @@ def age_days(past: Past) -> int:
 
 def fill(path: Path, schema: str, past: Past, now: float) -> None:
     """Writes the file, its newest tip accepted at `now` (seconds since 1970). Whoever is interrupted begins again."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(apsw.Connection(str(path))) as db:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{CACHE_KIB}"):
-            db.execute(f"PRAGMA {pragma}")
-        db.executescript(schema)
-        db.create_function("tip_id", 1, past.id, deterministic=True)
+            db.execute(f"PRAGMA {pragma}").fetchall()
+        db.execute(schema).fetchall()
+        db.create_scalar_function("tip_id", lambda *given: past.id(int(str(given[0]))), 1, deterministic=True)
         db.execute("BEGIN")
         ledger = Ledger()
         first = now - (past.tips - 1) * past.seconds_each
@@ -133,9 +135,11 @@ def fill(path: Path, schema: str, past: Past, now: float) -> None:
         while ledger.unsaved:
             ledger.save(db)
         db.execute("COMMIT")
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA journal_mode=WAL")  # as the relay would find it; the checkpoint leaves nothing beside it
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(apsw.Connection(str(path))) as db:
+        db.execute(
+            "PRAGMA journal_mode=WAL"
+        ).fetchall()  # as the relay would find it; the checkpoint leaves nothing beside it
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     to_disk(path)
 
 
@@ -145,7 +149,7 @@ def to_disk(path: Path) -> None:
     os.close(descriptor)
 
 
-def live(db: sqlite3.Connection, ledger: Ledger, id: str, number: int, at: float) -> None:
+def live(db: apsw.Connection, ledger: Ledger, id: str, number: int, at: float) -> None:
     """A tip's whole life, as the hub has it kept: a change for each step, and what the feed says of it."""
     model, tipper = f"m{number * 389 % MODELS:06}", f"tipper{number * 7919 % 5003}"
     hidden, name = number % 10 == 0, "Anonymous" if number % 10 == 0 else tipper
@@ -177,7 +181,7 @@ def life_of(number: int, name: str, amount: int) -> Sequence[tuple[Status, float
     return [played, (Status.DONE, 7.1, "the vendor showed it running, then gone", seen)]
 
 
-def multiply(db: sqlite3.Connection, past: Past, seeds: int, entries_since: float) -> None:
+def multiply(db: apsw.Connection, past: Past, seeds: int, entries_since: float) -> None:
     """The first `seeds` tips again and again, and their entries from `entries_since` on, as retention leaves them."""
     db.execute("CREATE TEMP TABLE seeds AS SELECT * FROM tips ORDER BY seq")
     db.execute(
@@ -188,8 +192,8 @@ def multiply(db: sqlite3.Connection, past: Past, seeds: int, entries_since: floa
     tips += " WHERE seq + :tips <= :tips_max ORDER BY seq"
     entries = insert("entries", columns(db, "entries"), "told", ENTRY_LATER)
     entries += " WHERE tip_seq + :tips <= :tips_max AND at + :seconds >= :since ORDER BY n"
-    told_each = int(db.execute("SELECT count(*) FROM told").fetchone()[0])
-    busiest = db.execute("SELECT count(*) FROM told GROUP BY model ORDER BY 1 DESC").fetchone()[0]
+    told_each = int(fetch(db, "SELECT count(*) FROM told")[0][0])
+    busiest = fetch(db, "SELECT count(*) FROM told GROUP BY model ORDER BY 1 DESC")[0][0]
     blocks = -(-past.tips // seeds)
     since_block = blocks - KEEPS.history_entries // busiest  # more than that are kept of nobody
     db.execute("DELETE FROM entries WHERE at < ?", (entries_since,))
@@ -201,7 +205,7 @@ def multiply(db: sqlite3.Connection, past: Past, seeds: int, entries_since: floa
             db.execute(entries, later)
 
 
-def columns(db: sqlite3.Connection, table: str) -> list[str]:
+def columns(db: apsw.Connection, table: str) -> list[str]:
     return [str(row[1]) for row in db.execute(f"PRAGMA table_info({table})")]
 
 

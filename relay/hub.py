@@ -22,6 +22,7 @@ from relay.rooms import Room
 from relay.seats import Seat
 from relay.settings import (
     ANSWER_SECONDS_MAX,
+    TIP_ANSWERS_MAX,
     Settings,
 )
 from relay.speaking import speak
@@ -222,7 +223,7 @@ class Hub:
             elif room.seat is not None:
                 if room.id in self.captures.open:
                     self.captures.handed(room, receipt)
-                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at))
+                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), TIP_ANSWERS_MAX)
 
     def drop(self, room: Room) -> None:
         """The store failed: what this room has decided since is worth nothing."""

@@ -9,7 +9,8 @@ from typing import Protocol
 class Socket(Protocol):
     """The relay's end of a page's socket. Both calls return at once."""
 
-    def tell(self, frame: bytes) -> None: ...
+    def tell(self, frame: bytes, answers: int = 0) -> None:
+        """`answers`: how many frames of the page's own it may bring."""
 
     def close(self, code: int, reason: str) -> None: ...
 

@@ -42,6 +42,7 @@ LINE_TIPS_MAX = 10_000  # tips waiting for one model
 FLIGHT_TIPS_MAX = 16  # tips on their way to one page, not acknowledged yet
 FRAME_BYTES_MAX = 64 * 1024  # from the page
 FRAMES_PER_SECOND_MAX = 200  # from one page, after a burst of twice as many; a big one counts as several
+TIP_ANSWERS_MAX = 4  # frames a page may say about a tip besides: its acknowledgement, and what the vendor says of it
 OUTBOX_BYTES_MAX = 1024 * 1024  # written to one page and not taken by it
 HELLO_SECONDS_MAX = 10
 DOUBTS_ASKED_MAX = 200  # uncertain tips a page is asked about at once

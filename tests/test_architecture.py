@@ -51,6 +51,7 @@ EDGES = {
     "relay.web",
 }  # nobody below imports these
 WORLD = {
+    "apsw",
     "asyncio",
     "fcntl",
     "httpx2",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
+import apsw
 import pytest
 
 from bench import growth, stores
@@ -38,7 +38,7 @@ def test_a_filled_store_holds_whole_closed_tips_of_thirty_days(tmp_path: Path, i
     """Each has an id of its own, in its row and in its record, and its time between thirty days ago and now."""
     past = Past(MANY.tips, ids)
     stores.fill(tmp_path / "a.db", SCHEMA, past, NOW)
-    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+    with closing(apsw.Connection(str(tmp_path / "a.db"))) as db:
         receipts = [receipt_from_row(row) for row in db.execute(f"SELECT {TIP_COLUMNS} FROM tips ORDER BY seq")]
         assert [receipt.tip.id for receipt in receipts] == [
             id for (id,) in db.execute("SELECT id FROM tips ORDER BY seq")
@@ -52,7 +52,7 @@ def test_a_filled_store_holds_whole_closed_tips_of_thirty_days(tmp_path: Path, i
 def test_a_filled_store_holds_the_feed_that_retention_leaves(tmp_path: Path):
     """Seven days of entries, in the order of their numbers, each about a tip that is there."""
     stores.fill(tmp_path / "a.db", SCHEMA, MANY, NOW)
-    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+    with closing(apsw.Connection(str(tmp_path / "a.db"))) as db:
         oldest, newest = db.execute("SELECT min(at), max(at) FROM entries").fetchone()
         strangers = "SELECT count(*) FROM entries WHERE json_extract(body, '$.tip') NOT IN (SELECT id FROM tips)"
         assert (0,) == db.execute(strangers).fetchone()
@@ -74,7 +74,7 @@ def test_figures_count_only_where_retention_did_its_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sweeping: bool, gone: int, why: str | None
 ):
     """At rest nothing goes; while it sweeps something does, and there is something left to sweep."""
-    with closing(sqlite3.connect(tmp_path / "relay.db", isolation_level=None)) as db:
+    with closing(apsw.Connection(str(tmp_path / "relay.db"))) as db:
         db.execute("CREATE TABLE tips (seq INTEGER PRIMARY KEY)")
         db.execute("INSERT INTO tips SELECT value FROM json_each(?)", (json.dumps(list(range(1, 1001))),))
 
@@ -89,12 +89,6 @@ def test_figures_count_only_where_retention_did_its_part(
         else:
             with pytest.raises(BenchFailed, match=why):
                 growth.watched(stage, Past(1000), sweeping)
-
-
-def test_few_pages_are_asked_for_as_long_as_they_may_answer():
-    """Ten pages that acknowledge 1,200 tips a second each have said all they may after a third of a second."""
-    assert pytest.approx(0.36) == growth.breath(10)
-    assert float("inf") == growth.breath(1000)
 
 
 def results(**costs: float) -> Results:

@@ -1,16 +1,26 @@
 """The contract with a store, over every engine; then what only the one with a disk promises."""
 
 import asyncio
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
+import apsw
 import pytest
 from unit_kit import T0, a_receipt, a_tip
 
 from relay.errors import StoreUnavailable
 from relay.feeds import Draft
-from relay.stores import Change, Document, ModelRecord, Trimmed, make_store, memory, sqlite, sqlite_writer
+from relay.stores import (
+    Change,
+    Document,
+    ModelRecord,
+    Trimmed,
+    make_store,
+    memory,
+    sqlite,
+    sqlite_copier,
+    sqlite_writer,
+)
 from relay.stores.memory import MemoryStore
 from relay.stores.sqlite import SqliteStore
 from relay.tips import Status, accept, move
@@ -316,7 +326,7 @@ async def test_a_file_from_before_models_had_words_is_read(tmp_path):
     await first.open()
     await first.keep(Change(model=COCO))
     await first.close()
-    with closing(sqlite3.connect(tmp_path / "relay.db")) as db:
+    with closing(apsw.Connection(str(tmp_path / "relay.db"))) as db:
         db.execute("ALTER TABLE models DROP COLUMN words")
     again = SqliteStore(str(tmp_path / "relay.db"))
     await again.open()
@@ -361,7 +371,7 @@ async def test_another_database_has_another_epoch(tmp_path):
 async def test_a_kept_change_is_on_the_disk(disk, tmp_path):
     """With a log that is synced at every commit, another reader sees it at once."""
     await keep(disk, "t1")
-    other = sqlite3.connect(f"file:{tmp_path}/relay.db?mode=ro", uri=True)
+    other = apsw.Connection(f"{tmp_path}/relay.db", flags=apsw.SQLITE_OPEN_READONLY)
     assert [("t1",)] == other.execute("SELECT id FROM tips").fetchall()
     other.close()
     pragmas = await disk._writer.do(
@@ -495,6 +505,26 @@ async def test_readers_do_not_wait_for_the_writer(disk):
     assert "t1" == (await disk.receipt("t1")).tip.id
     gate.set()
     await writing
+
+
+async def test_the_log_is_copied_while_groups_go_on(tmp_path, monkeypatch):
+    """It does not grow for ever, nothing is lost, and whoever closes in the middle of a copy loses nothing either."""
+    monkeypatch.setattr(sqlite_copier, "COPY_PAGES", 20)
+    monkeypatch.setattr(sqlite_copier, "REST_PAGES", 5)
+    path = tmp_path / "relay.db"
+    for life in range(3):
+        store = SqliteStore(str(path))
+        await store.open()
+        for group in range(60):
+            changes = [
+                Change(new=accept(a_tip(f"t{life}-{group}-{n}"), T0), entries=(draft("x" * 500),)) for n in range(20)
+            ]
+            await asyncio.gather(*(store.keep(change) for change in changes))
+        assert (tmp_path / "relay.db-wal").stat().st_size < 2_000_000  # of some six that were written
+        await store.close()
+    with closing(apsw.Connection(str(path))) as db:
+        assert [("ok",)] == db.execute("PRAGMA integrity_check").fetchall()
+        assert [(3600, 3600)] == db.execute("SELECT (SELECT count(*) FROM tips), count(*) FROM entries").fetchall()
 
 
 def store_later(store, id):

@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-import sqlite3
 from contextlib import closing
 
+import apsw
 import pytest
 from unit_kit import T0, a_receipt, a_tip
 
@@ -134,8 +134,9 @@ async def test_open_tips_are_found_after_a_restart_and_after_a_refusal(tmp_path)
 
 async def test_a_file_from_before_there_were_chains_is_read(tmp_path):
     """With its indexes by model, its numbers, and a JSON field where a column is now."""
-    with closing(sqlite3.connect(tmp_path / "relay.db")) as db:
-        db.executescript(BEFORE)
+    with closing(apsw.Connection(str(tmp_path / "relay.db"))) as db:
+        db.execute(BEFORE)
+        db.execute("BEGIN")
         for n in range(1, 201):
             model = MODELS[n % 2]
             tip = (
@@ -152,7 +153,7 @@ async def test_a_file_from_before_there_were_chains_is_read(tmp_path):
             )
         db.execute("DELETE FROM entries WHERE n > 190")
         db.execute("INSERT INTO models VALUES ('mia', 'Mia', ?, NULL, 0, 0, NULL, 1, NULL)", (T0,))
-        db.commit()
+        db.execute("COMMIT")
     store = await opened(tmp_path)
     odd = [str(n) for n in range(1, 191) if n % 2]
     assert odd == [one.body["text"] for one in await store.entries(model="mia")]
@@ -174,7 +175,7 @@ async def test_a_file_from_before_there_were_chains_is_read(tmp_path):
 def test_a_chain_is_followed_in_long_strides():
     """A reader far behind does not go through every row: a thousand rows are some thirty steps away."""
     steps = []
-    with closing(sqlite3.connect(":memory:")) as db:
+    with closing(apsw.Connection(":memory:")) as db:
         db.execute("CREATE TABLE entries (n INTEGER PRIMARY KEY, k INTEGER, prev INTEGER, far INTEGER)")
         chains = Chains("entries", "n")
         for _ in range(2000):
@@ -182,7 +183,7 @@ def test_a_chain_is_followed_in_long_strides():
             db.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (link.row, link.k, prev, link.far))
             chains.add("coco", link)
         chains.committed()
-        db.create_function("step", 1, lambda n: steps.append(n) or n)
+        db.create_scalar_function("step", lambda n: steps.append(n) or n, 1)
         rows = sqlite_chains.page(db, "entries", "step(n)", chains.head("coco"), 1000, 10)
         assert [*range(1001, 1011)] == [n for (n,) in rows]
         assert len(steps) <= 2 * STRIDE

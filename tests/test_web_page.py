@@ -205,6 +205,17 @@ async def test_a_thousand_frames_a_second_end_the_socket(page):
     assert 4204 == await page.closed()
 
 
+async def test_a_page_may_answer_whatever_it_is_told(relay, page, platform):
+    """Thousands of tips at once are thousands of acknowledgements at once: those are no flood."""
+    count = 1500
+    tips = [{"id": f"t{n}", "model": "coco", "tipper": "john", "amount": 5} for n in range(count)]
+    for some in (tips[:750], tips[750:]):
+        assert {202} == {one["status_code"] for one in (await platform.http.post("/tips/batch", json=some)).json()}
+    played = [(await page.play())["id"] for _ in range(count)]
+    assert [one["id"] for one in tips] == played
+    await platform.until("t1499", "played")
+
+
 async def test_a_burst_of_three_hundred_frames_is_forgiven(page, platform):
     """Twice the rate at once, as after a sleep."""
     for _ in range(300):

@@ -97,7 +97,7 @@ class FakeSocket:
         self.closed: list[int] = []
         self.on_tell: Callable[[dict[str, Any]], None] = lambda _: None
 
-    def tell(self, frame: bytes) -> None:
+    def tell(self, frame: bytes, answers: int = 0) -> None:
         told = orjson.loads(frame)
         self.frames.append(told)
         self.on_tell(told)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
 import orjson
 
 from relay.errors import StoreUnavailable
@@ -28,6 +28,7 @@ from relay.stores.sqlite_rows import (
     MODEL_COLUMNS,
     TIP_COLUMNS,
     entry_from_row,
+    fetch,
     model_from_row,
     receipt_from_row,
 )
@@ -49,7 +50,7 @@ class SqliteStore:
         self._writer = Writer(self._path, self._ledger, self._make_known)
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="store-reader")
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[apsw.Connection] = []
 
     async def open(self) -> None:
         await self._writer.open()
@@ -98,10 +99,9 @@ class SqliteStore:
             self._follow(entries)
 
     async def claim(self, ticket: str, journal: str, until: float) -> str:
-        def work(db: sqlite3.Connection) -> str:
+        def work(db: apsw.Connection) -> str:
             db.execute("INSERT OR IGNORE INTO tickets VALUES (?, ?, ?)", (ticket, journal, until))
-            row = db.execute("SELECT journal FROM tickets WHERE id = ?", (ticket,)).fetchone()
-            return str(row[0])
+            return str(fetch(db, "SELECT journal FROM tickets WHERE id = ?", (ticket,))[0][0])
 
         return str(await self._writer.do(work))
 
@@ -113,7 +113,7 @@ class SqliteStore:
             keep, grown = entries_max, surplus.candidates(entries_max)
             surplus.cuts = await self._read(lambda db: surplus.find(db, grown, keep)) if grown else []
 
-        def work(db: sqlite3.Connection) -> int:
+        def work(db: apsw.Connection) -> int:
             self._ledger.note_last(db)
             sweep_tickets(db, entries_before, limit)
             return (
@@ -124,25 +124,24 @@ class SqliteStore:
 
     # -- reading ----------------------------------------------------------
 
-    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, query: Callable[[apsw.Connection], T]) -> T:
         """Read on a thread of its own: for what may be long."""
         await self._writer.settled()
         with self._reading():
             return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader()))
 
-    async def _look_up(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    async def _look_up(self, query: Callable[[apsw.Connection], T]) -> T:
         """Read a few rows by their key, at once: a thread would cost several times what the rows do."""
         await self._writer.settled()
         with self._reading():
             return query(self._reader())
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> apsw.Connection:
         """This thread's reading connection. Readers never wait for the writer (WAL)."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=5, isolation_level=None
-            )
+            connection = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5000)
             self._local.connection = connection
             self._connections.append(connection)
         return connection
@@ -153,7 +152,7 @@ class SqliteStore:
             raise StoreUnavailable(f"the store is out of order ({self.trouble}): try again", retry_after=1)
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except apsw.Error as error:
             raise StoreUnavailable(f"the store cannot be read ({error}): try again", retry_after=1) from error
 
     async def model(self, model: str) -> ModelRecord | None:
@@ -168,7 +167,7 @@ class SqliteStore:
             f" ORDER BY seq DESC LIMIT {HUSHED_TIPS_MAX}"
         )
 
-        def query(db: sqlite3.Connection) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
+        def query(db: apsw.Connection) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
             db.execute("BEGIN")  # one look at the file for all
             try:
                 row = db.execute(record, (model,)).fetchone()
@@ -193,7 +192,7 @@ class SqliteStore:
 
     async def documents(self, kind: str) -> list[Document]:
         sql = "SELECT id, body FROM documents WHERE kind = ? ORDER BY id"
-        rows = await self._read(lambda db: db.execute(sql, (kind,)).fetchall())
+        rows = await self._read(lambda db: fetch(db, sql, (kind,)))
         return [Document(kind, id, orjson.loads(body)) for id, body in rows]
 
     async def receipt(self, tip: str) -> Receipt | None:
@@ -238,12 +237,12 @@ class SqliteStore:
             return self._ledger.entries.last
 
 
-def before_last(db: sqlite3.Connection, head: Link, count: int) -> int:
+def before_last(db: apsw.Connection, head: Link, count: int) -> int:
     return row_at(db, "entries", head, head.k - count) or 0
 
 
 def tips_of(
-    db: sqlite3.Connection, ledger: Ledger, model: str, status: Status | None, after: int, limit: int
+    db: apsw.Connection, ledger: Ledger, model: str, status: Status | None, after: int, limit: int
 ) -> list[tuple[Any, ...]]:
     """Rows of one model's tips by rising `seq`, of one status or all."""
     head = ledger.tips.head(model)
@@ -261,7 +260,7 @@ def tips_of(
     return found[:limit]
 
 
-def find_tips(db: sqlite3.Connection, seqs: list[int]) -> list[tuple[Any, ...]]:
+def find_tips(db: apsw.Connection, seqs: list[int]) -> list[tuple[Any, ...]]:
     """Those of them that are open."""
     sql = f"SELECT {TIP_COLUMNS} FROM tips WHERE seq IN (SELECT value FROM json_each(?)) AND open ORDER BY seq"
     return db.execute(sql, (orjson.dumps(seqs).decode(),)).fetchall() if seqs else []

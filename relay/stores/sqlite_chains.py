@@ -11,10 +11,12 @@ the table.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
+import apsw
 from msgspec import Struct
+
+from relay.stores.sqlite_rows import fetch
 
 STRIDE: Final = 64
 SAVED_AT_ONCE: Final = 200  # a fraction of a millisecond
@@ -75,13 +77,13 @@ class Chains:
 
     # -- in the file ----------------------------------------------------------
 
-    def load(self, db: sqlite3.Connection) -> None:
-        heads = db.execute("SELECT model, row, k, far FROM chains WHERE tab = ?", (self._table,)).fetchall()
+    def load(self, db: apsw.Connection) -> None:
+        heads = fetch(db, "SELECT model, row, k, far FROM chains WHERE tab = ?", (self._table,))
         self.heads = {model: Link(row, k, far) for model, row, k, far in heads}
         rest = f"SELECT {self._key}, model, k, far FROM {self._table} WHERE {self._key} > ? ORDER BY {self._key}"
-        for row, model, k, far in db.execute(rest, (number(db, f"{self._table}_saved"),)):
+        for row, model, k, far in fetch(db, rest, (number(db, f"{self._table}_saved"),)):
             self.heads[model] = Link(row, k, far)  # as it comes, or the same once more
-        newest = db.execute(f"SELECT max({self._key}) FROM {self._table}").fetchone()[0] or 0
+        newest = fetch(db, f"SELECT max({self._key}) FROM {self._table}")[0][0] or 0
         self.last = self._given = max(newest, number(db, f"{self._table}_last"))
         self.grown, self._unsaved = set(self.heads), set(self.heads)
         self._saving, self._saved_until = [], 0
@@ -91,7 +93,7 @@ class Chains:
     def unsaved(self) -> bool:
         return bool(self._unsaved or self._saving)
 
-    def save(self, db: sqlite3.Connection) -> None:
+    def save(self, db: apsw.Connection) -> None:
         """Write some of what has changed down; each round says how far a reader of the table's end may trust it."""
         if not self._saving:
             self._saving, self._saved_until = list(self._unsaved), self.last
@@ -103,24 +105,24 @@ class Chains:
         if not self._saving:
             note(db, f"{self._table}_saved", self._saved_until)
 
-    def note_last(self, db: sqlite3.Connection) -> None:
+    def note_last(self, db: apsw.Connection) -> None:
         """Before rows are taken away: no number is given twice."""
         note(db, f"{self._table}_last", self.last)
 
 
-def number(db: sqlite3.Connection, key: str) -> int:
-    found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return int(found[0]) if found else 0
+def number(db: apsw.Connection, key: str) -> int:
+    found = fetch(db, "SELECT value FROM meta WHERE key = ?", (key,))
+    return int(found[0][0]) if found else 0
 
 
-def note(db: sqlite3.Connection, key: str, value: int) -> None:
+def note(db: apsw.Connection, key: str, value: int) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, str(value)))
 
 
 # -- reading ----------------------------------------------------------
 
 
-def page(db: sqlite3.Connection, table: str, columns: str, head: Link, after: int, limit: int) -> list[tuple[Any, ...]]:
+def page(db: apsw.Connection, table: str, columns: str, head: Link, after: int, limit: int) -> list[tuple[Any, ...]]:
     """A chain's rows by rising number, from beyond `after`, as far down as the chain is whole. The first of `columns`
     is the number."""
     rows: list[tuple[Any, ...]] = []
@@ -130,9 +132,7 @@ def page(db: sqlite3.Connection, table: str, columns: str, head: Link, after: in
     return rows[:limit]
 
 
-def stretch(
-    db: sqlite3.Connection, table: str, columns: str, head: Link, after: int, limit: int
-) -> list[tuple[Any, ...]]:
+def stretch(db: apsw.Connection, table: str, columns: str, head: Link, after: int, limit: int) -> list[tuple[Any, ...]]:
     """The next rows beyond `after`: about `limit` of them, fewer where some have gone."""
     strides = db.execute(
         "WITH RECURSIVE walk (row) AS (VALUES (:head) UNION ALL"
@@ -153,22 +153,24 @@ def stretch(
     return rows
 
 
-def row_at(db: sqlite3.Connection, table: str, head: Link, k: int) -> int | None:
+def row_at(db: apsw.Connection, table: str, head: Link, k: int) -> int | None:
     """The number of the chain's `k`th row; None where there never was one, or it has gone."""
     if not 1 <= k <= head.k:
         return None
-    near = db.execute(
+    near = fetch(
+        db,
         "WITH RECURSIVE walk (row) AS (VALUES (:head) UNION ALL"
         f" SELECT next.rowid FROM walk JOIN {table} AS here ON here.rowid = walk.row"
         f" JOIN {table} AS next ON next.rowid = here.far WHERE next.k >= :k)"
         " SELECT min(row) FROM walk",
         {"head": head.row, "k": k},
-    ).fetchone()[0]
-    found = db.execute(
+    )[0][0]
+    found = fetch(
+        db,
         f"WITH RECURSIVE walk (row, k) AS (SELECT rowid, k FROM {table} WHERE rowid = :near UNION ALL"
         f" SELECT next.rowid, next.k FROM walk JOIN {table} AS here ON here.rowid = walk.row"
         f" JOIN {table} AS next ON next.rowid = here.prev WHERE walk.k > :k)"
         " SELECT walk.row FROM walk WHERE k = :k",
         {"near": near, "k": k},
-    ).fetchone()
-    return None if found is None else int(found[0])
+    )
+    return int(found[0][0]) if found else None

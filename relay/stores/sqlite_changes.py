@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from typing import Any
 
+import apsw
 import orjson
 from msgspec.structs import replace
 
@@ -40,7 +40,7 @@ class Ledger:
 
     # -- a transaction ----------------------------------------------------------
 
-    def apply(self, db: sqlite3.Connection, change: Change) -> Kept:
+    def apply(self, db: apsw.Connection, change: Change) -> Kept:
         """One change inside the running transaction."""
         receipt = change.new
         if receipt is not None:
@@ -79,13 +79,13 @@ class Ledger:
             entries.append(Entry(link.row, model, draft.type, draft.at, draft.body))
         return Kept(tuple(entries), receipt)
 
-    def _new_tip(self, db: sqlite3.Connection, receipt: Receipt) -> Receipt | None:
+    def _new_tip(self, db: apsw.Connection, receipt: Receipt) -> Receipt | None:
         """The receipt with its number; None where its id has a record already."""
         tip = receipt.tip
         model = tip.model
         link, prev = self.tips.following(model)
         is_open = receipt.is_open
-        written = db.execute(
+        db.execute(
             NEW_TIP,
             (
                 link.row,
@@ -105,13 +105,13 @@ class Ledger:
                 timeline_to_text(receipt),
             ),
         )
-        if not written.rowcount:
+        if not db.changes():
             return None
         self.tips.add(model, link)
         self._seen.append((model, link.row, is_open))
         return replace(receipt, seq=link.row)
 
-    def write(self, db: sqlite3.Connection) -> None:
+    def write(self, db: apsw.Connection) -> None:
         """What can be written together; before the commit."""
         if self._steps:
             db.executemany(STEP, self._steps)
@@ -146,7 +146,7 @@ class Ledger:
 
     # -- in the file ----------------------------------------------------------
 
-    def load(self, db: sqlite3.Connection) -> None:
+    def load(self, db: apsw.Connection) -> None:
         """Learn it all from a file just opened."""
         self.forget()
         self.tips.load(db)
@@ -159,18 +159,18 @@ class Ledger:
     def unsaved(self) -> bool:
         return self.tips.unsaved or self.entries.unsaved
 
-    def save(self, db: sqlite3.Connection) -> None:
+    def save(self, db: apsw.Connection) -> None:
         """Write a little of it down, so that there is less to find out after a restart."""
         self.tips.save(db)
         self.entries.save(db)
 
-    def note_last(self, db: sqlite3.Connection) -> None:
+    def note_last(self, db: apsw.Connection) -> None:
         """Before rows are taken away."""
         self.tips.note_last(db)
         self.entries.note_last(db)
 
 
-def keep_document(db: sqlite3.Connection, document: Document) -> None:
+def keep_document(db: apsw.Connection, document: Document) -> None:
     if document.body is None:
         db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (document.kind, document.id))
     else:
@@ -178,6 +178,6 @@ def keep_document(db: sqlite3.Connection, document: Document) -> None:
         db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", row)
 
 
-def find_receipt(db: sqlite3.Connection, tip: str) -> Receipt | None:
+def find_receipt(db: apsw.Connection, tip: str) -> Receipt | None:
     row = db.execute(f"SELECT {TIP_COLUMNS} FROM tips WHERE id = ?", (tip,)).fetchone()
     return receipt_from_row(row) if row else None

@@ -1,8 +1,4 @@
-"""The file of the SQLite store: one relay's, with one connection that writes.
-
-SQLite before 3.51.3 has a race when two connections write or checkpoint one WAL (sqlite.org/wal.html#walresetbug), so
-there is exactly one writing connection per file, and a lock against a second relay.
-"""
+"""The file of the SQLite store: one relay's, with one connection that writes."""
 
 from __future__ import annotations
 
@@ -10,10 +6,12 @@ import contextlib
 import fcntl
 import os
 import secrets
-import sqlite3
 from importlib import resources
 
+import apsw
+
 from relay.stores.sqlite_changes import Ledger
+from relay.stores.sqlite_copier import Copier, connect
 from relay.stores.sqlite_migrations import migrate
 
 
@@ -24,31 +22,37 @@ class StoreFile:
         self.epoch: str | None = None
         self.in_use = False  # by another relay
         self._ledger = ledger
-        self._db: sqlite3.Connection | None = None
+        self._db: apsw.Connection | None = None
+        self._pages = 0  # in the log
+        self._copier = Copier()
         self._lock: int | None = None
 
     def _open_file(self) -> None:
         """Take the file, where it can be had; `trouble` says why not."""
-        db: sqlite3.Connection | None = None
+        db: apsw.Connection | None = None
         try:
             self._take_lock()
-            db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=1)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-            db.execute("PRAGMA wal_autocheckpoint=0")
+            db = connect(self.path)
             migrate(db)
-            db.executescript(resources.files("relay.stores").joinpath("schema.sql").read_text())
+            db.execute(resources.files("relay.stores").joinpath("schema.sql").read_text()).fetchall()
             db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
             # A write that changes something, so that a full or read-only disk shows here and not in a tip.
             db.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (secrets.token_hex(16),))
-            epoch = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
+            (epoch,) = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchall()[0]
             self._ledger.load(db)
-        except (sqlite3.Error, OSError) as error:
+            self._copier.open(self.path)
+        except (apsw.Error, OSError) as error:
             if db is not None:
                 db.close()
             self.trouble = str(error)
         else:
-            self._db, self.epoch, self.trouble = db, epoch, ""
+            self._pages = 0
+            self._db, self.epoch, self.trouble = db, str(epoch), ""
+
+    def _count_pages(self) -> None:
+        """What the last commit added to the log. A hook would have it wait for the interpreter."""
+        assert self._db is not None
+        self._pages += self._db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)[0]
 
     def _take_lock(self) -> None:
         if self._lock is not None:
@@ -65,9 +69,10 @@ class StoreFile:
     def _give_up(self, trouble: str) -> None:
         self.trouble = trouble
         if self._db is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(apsw.Error):
                 self._db.close()  # rolls back
             self._db = None
+        self._copier.close()
 
     def _release(self) -> None:
         """Close it, and let another relay have it."""

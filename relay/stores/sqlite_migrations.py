@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import apsw
 
 from relay.stores.sqlite_chains import STRIDE
 
@@ -23,7 +23,7 @@ CHAIN = """
 """
 
 
-def migrate(db: sqlite3.Connection) -> None:
+def migrate(db: apsw.Connection) -> None:
     """Bring an older file up to the schema; a new one has no tables yet. All of it or nothing."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -42,12 +42,12 @@ def migrate(db: sqlite3.Connection) -> None:
         raise
 
 
-def lacks(db: sqlite3.Connection, table: str, column: str) -> bool:
+def lacks(db: apsw.Connection, table: str, column: str) -> bool:
     columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
     return bool(columns) and column not in columns
 
 
-def make_chains(db: sqlite3.Connection, table: str, key: str) -> None:
+def make_chains(db: apsw.Connection, table: str, key: str) -> None:
     """From the indexes by model of before."""
     for column in LINKS:
         db.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
@@ -59,6 +59,6 @@ def make_chains(db: sqlite3.Connection, table: str, key: str) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"{table}_last", str(last[0] if last else 0)))
 
 
-def link(db: sqlite3.Connection, table: str, key: str) -> None:
+def link(db: apsw.Connection, table: str, key: str) -> None:
     """Make the chains of a table out of nothing but its rows."""
     db.execute(CHAIN.format(table=table, key=key, stride=STRIDE))

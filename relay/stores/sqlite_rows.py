@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import apsw
 import msgspec
 import orjson
 
@@ -18,6 +19,11 @@ _encode = msgspec.json.Encoder().encode
 TIP_COLUMNS = "seq, status, accepted_at, expires_at, generation, journal, tip, timeline"
 ENTRY_COLUMNS = "n, model, type, at, body"
 MODEL_COLUMNS = "id, name, created_at, token, held, stopped, held_since, generation, menu, words"
+
+
+def fetch(db: apsw.Connection, sql: str, given: Any = ()) -> list[tuple[Any, ...]]:
+    """All rows. What a column holds is the schema's to say."""
+    return db.execute(sql, given).fetchall()
 
 
 def timeline_to_text(receipt: Receipt) -> str:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+import apsw
 from msgspec import Struct
 
 from relay.stores import Trimmed
-from relay.stores.sqlite_chains import Chains, row_at
+from relay.stores.sqlite_chains import Chains, note, number, row_at
+from relay.stores.sqlite_rows import fetch
 
 
-def sweep_tips(db: sqlite3.Connection, before: float, limit: int) -> int:
+def sweep_tips(db: apsw.Connection, before: float, limit: int) -> int:
     """Closed tips of old."""
-    return db.execute(
+    db.execute(
         "DELETE FROM tips WHERE seq IN (SELECT seq FROM tips WHERE NOT open ORDER BY seq LIMIT ?) AND accepted_at < ?",
         (limit, before),
-    ).rowcount
+    )
+    return db.changes()
 
 
-def sweep_entries(db: sqlite3.Connection, before: float, limit: int) -> int:
+def sweep_entries(db: apsw.Connection, before: float, limit: int) -> int:
     """Entries of old, whosever they are."""
-    gone = db.execute(
+    gone = fetch(
+        db,
         "DELETE FROM entries WHERE n IN (SELECT n FROM entries ORDER BY n LIMIT ?) AND at < ? RETURNING n",
         (limit, before),
-    ).fetchall()
+    )
     if gone:
         newest = max(n for (n,) in gone)
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('trimmed', ?)", (str(newest),))
+        note(db, "trimmed", newest)
         db.execute("DELETE FROM surplus WHERE n <= ?", (newest,))
     return len(gone)
 
 
-def sweep_tickets(db: sqlite3.Connection, before: float, limit: int) -> int:
+def sweep_tickets(db: apsw.Connection, before: float, limit: int) -> int:
     """Tickets that nobody can show any more."""
-    return db.execute(
+    db.execute(
         "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE until < ? ORDER BY until LIMIT ?)",
         (before, limit),
-    ).rowcount
+    )
+    return db.changes()
 
 
 class Cut(Struct):
@@ -64,7 +67,7 @@ class Surplus:
         heads, gone = self._entries.heads, self._gone
         return [model for model in grown if heads[model].k - gone.get(model, 0) > keep]
 
-    def find(self, db: sqlite3.Connection, models: list[str], keep: int) -> list[Cut]:
+    def find(self, db: apsw.Connection, models: list[str], keep: int) -> list[Cut]:
         """Where their chains are to be cut."""
         found = []
         for model in models:
@@ -75,17 +78,18 @@ class Surplus:
                 found.append(Cut(model, row, row))
         return found
 
-    def sweep(self, db: sqlite3.Connection, limit: int) -> int:
+    def sweep(self, db: apsw.Connection, limit: int) -> int:
         """Some of what goes, and for each model how far."""
         total = 0
         while self.cuts and total < limit:
             cut = self.cuts[-1]
-            gone = db.execute(
+            gone = fetch(
+                db,
                 "DELETE FROM entries WHERE n IN (WITH RECURSIVE walk (row) AS (VALUES (?) UNION ALL"
                 " SELECT prev FROM walk JOIN entries ON n = row WHERE prev > 0) SELECT row FROM walk LIMIT ?)"
                 " RETURNING n, prev",
                 (cut.at, limit - total),
-            ).fetchall()
+            )
             db.execute("INSERT OR REPLACE INTO surplus VALUES (?, ?)", (cut.model, cut.until))
             total += len(gone)
             cut.at = min(gone)[1] if gone else 0
@@ -94,11 +98,10 @@ class Surplus:
         return total
 
 
-def find_trimmed(db: sqlite3.Connection, model: str | None) -> Trimmed:
-    row = db.execute("SELECT value FROM meta WHERE key = 'trimmed'").fetchone()
-    old = int(row[0]) if row else 0
+def find_trimmed(db: apsw.Connection, model: str | None) -> Trimmed:
+    old = number(db, "trimmed")
     if model is None:
-        return Trimmed(old, max(old, db.execute("SELECT max(n) FROM surplus").fetchone()[0] or 0))
-    row = db.execute("SELECT n FROM surplus WHERE model = ?", (model,)).fetchone()
-    gone = max(old, row[0] if row else 0)
+        return Trimmed(old, max(old, fetch(db, "SELECT max(n) FROM surplus")[0][0] or 0))
+    found = fetch(db, "SELECT n FROM surplus WHERE model = ?", (model,))
+    gone = max(old, found[0][0] if found else 0)
     return Trimmed(gone, gone)

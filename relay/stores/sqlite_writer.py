@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -17,6 +16,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
+
+import apsw
 
 from relay.errors import StoreUnavailable
 from relay.stores import settle, waiting
@@ -29,11 +30,8 @@ TURNS_MAX = 8  # of the loop, in which a group grows before it begins
 REOPEN_SECONDS = 0.05
 LOCKED_SECONDS = 0.01  # another relay is about to let go of the file: its pages are at our door
 OPENING_SECONDS = 2.0  # for that other relay to let go: whoever comes meanwhile waits, and is not refused
-# A checkpoint copies the WAL into the database. It is done between groups, when nobody waits, or when it is overdue.
-CHECKPOINT_JOBS = 2_000
-CHECKPOINT_JOBS_OVERDUE = 40_000
 
-Work = Callable[[sqlite3.Connection], Any]
+Work = Callable[[apsw.Connection], Any]
 Told = Callable[[Any], None]  # the result, or the error instead
 Job = tuple[Work, Told]
 Done = list[tuple[Told, Any]]
@@ -60,7 +58,7 @@ class Writer(StoreFile):
         self._closed: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[Callable[[], Done] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._unchecked = 0  # jobs committed since the last checkpoint
+        self._rest_is_due = False  # of the log, to be copied while nobody writes
 
     # -- on the event loop ----------------------------------------------------------
 
@@ -141,14 +139,14 @@ class Writer(StoreFile):
             self._beginning.cancel()
             self._beginning = None
         self._busy, self._urgent = True, False
-        if self._asides:
+        if self._rest_is_due:
+            self._tasks.put(self._copy_rest)
+        elif self._asides:
             job = self._asides.popleft()
             self._tasks.put(lambda: self._alone(job))
         elif self._jobs:
             group = [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_JOBS_MAX))]
             self._tasks.put(self._execute(group))
-        elif self._unchecked >= CHECKPOINT_JOBS:
-            self._tasks.put(self._checkpoint)
         elif self.closing:
             self._tasks.put(self._let_go)
         else:
@@ -179,10 +177,8 @@ class Writer(StoreFile):
             self._settled.set_result(None)
         if self._db is not None:
             self._busy = False
-            if self._unchecked >= CHECKPOINT_JOBS_OVERDUE:
-                self._busy = True
-                self._tasks.put(self._checkpoint)
-            elif self.closing or self._asides:
+            self._copier.look(lambda: self._pages, self._now_the_rest)
+            if self.closing or self._asides or self._rest_is_due:
                 self._begin()
             elif self._jobs:
                 # Those who are answered now will be back in a moment.
@@ -198,6 +194,10 @@ class Writer(StoreFile):
             self._tasks.put(None)
         else:
             self._tasks.put(self._let_go if self.closing else self._reopen)
+
+    def _now_the_rest(self) -> None:
+        self._rest_is_due = True
+        self._begin()
 
     def _thread_is_to_end(self) -> bool:
         if not self.closing or self._lock is not None:
@@ -238,7 +238,7 @@ class Writer(StoreFile):
         except Exception as error:
             return self._retreat(group, error)
         self._ledger.committed()
-        self._unchecked += len(group)
+        self._count_pages()
         return done
 
     def _retreat(self, group: Sequence[Job], error: Exception) -> Done:
@@ -261,17 +261,20 @@ class Writer(StoreFile):
             return self._retreat([job], error)
         return self._commit([job], done)
 
-    def _checkpoint(self) -> Done:
+    def _copy_rest(self) -> Done:
+        """While nobody writes, so that the log begins anew."""
+        self._rest_is_due, self._pages = False, 0
         assert self._db is not None
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._ledger.save(self._db)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             return self._retreat([], error)
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        self._unchecked = 0
+        finally:
+            self._copier.rested()
+        with contextlib.suppress(apsw.Error):
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return []
 
     def _unavailable(self) -> StoreUnavailable:
@@ -283,7 +286,6 @@ class Writer(StoreFile):
         if self._tried is not None and self._tried.done():
             time.sleep(REOPEN_SECONDS if self._lock else LOCKED_SECONDS)
         self._open_file()
-        self._unchecked = 0
         return []
 
     def _let_go(self) -> Done:
@@ -292,4 +294,5 @@ class Writer(StoreFile):
 
 
 def is_the_disks_fault(error: Exception) -> bool:
-    return isinstance(error, sqlite3.OperationalError | OSError) or type(error) is sqlite3.DatabaseError
+    changes_fault = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)
+    return isinstance(error, apsw.Error | OSError) and not isinstance(error, changes_fault)

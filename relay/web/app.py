@@ -18,6 +18,8 @@ from relay.web.wiring import Wiring
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 60.0
+SWEPT_AT_ONCE = 100  # of tips and of entries each: a millisecond or two, for which the tips wait
+SWEEP_REST, SWEEP_REST_SECONDS_MIN = 10.0, 0.02  # after a bite, as a multiple of the time it took
 DAY_SECONDS = 86400.0
 
 
@@ -93,18 +95,20 @@ async def find_absent(wiring: Wiring) -> None:
 
 
 async def sweep(wiring: Wiring) -> None:
-    """Take away what is past its retention, a little at a time."""
+    """Take away what is past its retention: small bites, each followed by a rest, so that no tip waits long for one."""
     settings = wiring.settings
+    loop = asyncio.get_running_loop()
     while True:
         wiring.hub.forget_idle()
         now = wiring.clock.now()
         with contextlib.suppress(StoreUnavailable):
-            swept = await wiring.store.sweep(
+            began = loop.time()
+            while await wiring.store.sweep(
                 tips_before=now - settings.retention_days * DAY_SECONDS,
                 entries_before=now - settings.history_days * DAY_SECONDS,
                 entries_max=settings.history_entries,
-            )
-            if swept:
-                await asyncio.sleep(0.05)
-                continue
+                limit=SWEPT_AT_ONCE,
+            ):
+                await asyncio.sleep(max(SWEEP_REST_SECONDS_MIN, SWEEP_REST * (loop.time() - began)))
+                began = loop.time()
         await asyncio.sleep(SWEEP_SECONDS)

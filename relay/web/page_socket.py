@@ -58,9 +58,10 @@ class PageSocket(WebSocket):
 
     # -- down ----------------------------------------------------------
 
-    def tell(self, payload: bytes) -> None:
+    def tell(self, payload: bytes, answers: int = 0) -> None:
         if self.closing:
             return
+        self._allowance += answers
         self.transport.write(frame(payload))
         if self.transport.get_write_buffer_size() > OUTBOX_BYTES_MAX:
             self.close(Close.TOO_SLOW, "the page does not read what it is told")

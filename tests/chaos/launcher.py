@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+import apsw
 
 from relay import followers
 from relay.cli import main
@@ -44,7 +45,7 @@ def before(owner: Any, name: str, act: Callable[..., None]) -> None:
 
 def frame_of(kind: bytes) -> Callable[..., None]:
     """Die when a frame of this kind is about to be written to a page."""
-    return lambda _self, frame: die() if b'"type":"' + kind + b'"' in frame else None
+    return lambda _self, frame, *_: die() if b'"type":"' + kind + b'"' in frame else None
 
 
 def on_commit(when: str) -> None:
@@ -104,7 +105,7 @@ def answer_before_keeping() -> None:
         time.sleep(0.03)
         try:
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except apsw.Error as error:
             self._give_up(str(error))
         return []
 
@@ -117,9 +118,9 @@ class Everybody:
     def __init__(self, *sockets: Any) -> None:
         self._sockets = sockets
 
-    def tell(self, frame: bytes) -> None:
+    def tell(self, frame: bytes, answers: int = 0) -> None:
         for socket in self._sockets:
-            socket.tell(frame)
+            socket.tell(frame, answers)
 
     def close(self, code: int, reason: str) -> None:
         if code != Close.SUPERSEDED:

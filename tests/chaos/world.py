@@ -113,7 +113,7 @@ class Wire:
     dead: bool = False  # the page is gone
     code: int | None = None
 
-    def tell(self, frame: bytes) -> None:
+    def tell(self, frame: bytes, answers: int = 0) -> None:
         if not self.cut:
             self.down.append(frame)
 
