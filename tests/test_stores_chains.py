@@ -172,6 +172,54 @@ async def test_a_file_from_before_there_were_chains_is_read(tmp_path):
     assert again.trouble == "closed"
 
 
+async def test_a_cut_under_way_leaves_a_whole_chain(tmp_path):
+    """The oldest go first: whoever reads meanwhile, in whatever pages, or after a crash, finds all that is left."""
+    store = await opened(tmp_path)
+    await asyncio.gather(*(store.keep(Change(entries=(draft(str(n), "coco"),))) for n in range(400)))
+    assert 20 == await store.sweep(tips_before=0, entries_before=0, entries_max=100, limit=20)
+    for one in (store, None):
+        if one is None:
+            await store.close()
+            store = await opened(tmp_path)
+        assert 20 == (await store.trimmed("coco")).all
+        for limit in (1, 64, 1000):
+            assert [*range(21, 21 + limit)][:380] == [e.n for e in await store.entries(model="coco", limit=limit)]
+        assert 150 == await store.before_last(model="coco", count=250)
+    while await store.sweep(tips_before=0, entries_before=0, entries_max=100, limit=90):
+        pass
+    assert [*range(301, 401)] == [one.n for one in await store.entries(model="coco")]
+    await store.close()
+
+
+async def test_readers_go_on_while_the_file_is_opened_again(tmp_path):
+    """What is known by heart is known until it is known anew."""
+    store = await opened(tmp_path)
+    await store.keep(Change(model=ModelRecord("coco", "Coco", T0)))
+    kept = Change(new=accept(a_tip("t1"), T0), entries=(draft("x", "coco"),))
+    await store.keep(kept)
+    seen: list[tuple[int, int]] = []
+    load, ledger = store._ledger.load, store._ledger
+
+    def slowly(db):
+        real = db.execute
+
+        class Watched:
+            def execute(self, *given):
+                seen.append((len(ledger.open_tips("coco")), ledger.entries.head("coco").row))
+                return real(*given)
+
+        load(Watched())
+
+    ledger.load = slowly
+    await store._writer.do(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall())
+    await asyncio.gather(store.keep(Change(entries=(draft("x" * 100_000, "coco"),))), return_exceptions=True)
+    while not store.healthy:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert len(seen) > 5
+    assert {(1, 1)} == set(seen)
+    await store.close()
+
+
 def test_a_chain_is_followed_in_long_strides():
     """A reader far behind does not go through every row: a thousand rows are some thirty steps away."""
     steps = []

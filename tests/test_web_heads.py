@@ -145,6 +145,27 @@ async def test_requests_that_come_too_early_wait_their_turn(connection):
     assert ["t1", "t2", "t3", "t4", "t5", "t6", "t7-longer"] == answers
 
 
+async def test_a_socket_on_a_connection_that_posted_tips_is_a_socket(relay, connection):
+    """An upstream pool reuses connections: the last tip is not posted once more, and its answer is nobody else's."""
+    ticket = await relay.platform.feed_ticket()
+    assert 404 == (await refused_model(connection))[0]
+    connection.send(
+        f"GET /feed/coco?ticket={ticket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert b"101" in await connection.reader.readuntil(b"\r\n\r\n")
+    await relay.platform.register("later")
+    await relay.flushed()
+    assert None is await relay.wiring.store.receipt("t1")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(connection.reader.read(1), 0.1)
+
+
+async def refused_model(connection: Connection) -> tuple[int, Any]:
+    connection.send(request("t1").replace(b"coco", b"nope"))
+    return await connection.answer()
+
+
 async def test_a_connection_that_closes_is_closed(relay, connection):
     """A head that ends its connection is not learned, and does."""
     assert 202 == (await connection.post("t1", connection="close"))[0]

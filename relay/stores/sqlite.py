@@ -61,6 +61,7 @@ class SqliteStore:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
+        self._writer.forget()
 
     @property
     def healthy(self) -> bool:

@@ -78,14 +78,15 @@ class Chains:
     # -- in the file ----------------------------------------------------------
 
     def load(self, db: apsw.Connection) -> None:
-        heads = fetch(db, "SELECT model, row, k, far FROM chains WHERE tab = ?", (self._table,))
-        self.heads = {model: Link(row, k, far) for model, row, k, far in heads}
+        saved = fetch(db, "SELECT model, row, k, far FROM chains WHERE tab = ?", (self._table,))
+        heads = {model: Link(row, k, far) for model, row, k, far in saved}
         rest = f"SELECT {self._key}, model, k, far FROM {self._table} WHERE {self._key} > ? ORDER BY {self._key}"
         for row, model, k, far in fetch(db, rest, (number(db, f"{self._table}_saved"),)):
-            self.heads[model] = Link(row, k, far)  # as it comes, or the same once more
+            heads[model] = Link(row, k, far)  # as it comes, or the same once more
         newest = fetch(db, f"SELECT max({self._key}) FROM {self._table}")[0][0] or 0
         self.last = self._given = max(newest, number(db, f"{self._table}_last"))
-        self.grown, self._unsaved = set(self.heads), set(self.heads)
+        self.heads = heads  # readers go on with what they knew until all of it is known
+        self.grown, self._unsaved = set(heads), set(heads)
         self._saving, self._saved_until = [], 0
         self._fresh.clear()
 
@@ -174,3 +175,15 @@ def row_at(db: apsw.Connection, table: str, head: Link, k: int) -> int | None:
         {"near": near, "k": k},
     )
     return int(found[0][0]) if found else None
+
+
+def behind(db: apsw.Connection, table: str, row: int) -> list[int]:
+    """The numbers of a row and of all before it in its chain, falling."""
+    found = fetch(
+        db,
+        "WITH RECURSIVE walk (row) AS (VALUES (:row) UNION ALL"
+        f" SELECT prev FROM walk JOIN {table} ON rowid = walk.row WHERE prev > 0)"
+        f" SELECT walk.row FROM walk CROSS JOIN {table} ON rowid = walk.row",
+        {"row": row},
+    )
+    return [number for (number,) in found]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from relay.feeds import Entry
 from relay.stores import Change, Document, Kept
 from relay.stores.sqlite_chains import Chains
-from relay.stores.sqlite_rows import TIP_COLUMNS, model_to_row, receipt_from_row, timeline_to_text, tip_to_text
+from relay.stores.sqlite_rows import TIP_COLUMNS, fetch, model_to_row, receipt_from_row, timeline_to_text, tip_to_text
 from relay.tips import Receipt
 
 NEW_TIP = (
@@ -151,9 +151,10 @@ class Ledger:
         self.forget()
         self.tips.load(db)
         self.entries.load(db)
-        self._open.clear()
-        for seq, model in db.execute("SELECT seq, model FROM tips WHERE open"):
-            self._open[model].add(seq)
+        still: defaultdict[str, set[int]] = defaultdict(set)
+        for seq, model in fetch(db, "SELECT seq, model FROM tips WHERE open"):
+            still[model].add(seq)
+        self._open = still
 
     @property
     def unsaved(self) -> bool:

@@ -25,27 +25,36 @@ NICE = 10
 class Copier:
     def __init__(self) -> None:
         self._db: apsw.Connection | None = None
-        self._disk: int | None = None  # the file itself
+        # The file itself. Closing it would drop every lock that SQLite holds on it in this process, its readers' too
+        # (fcntl(2)), and whoever closes the file next elsewhere would take the log away: it stays open to the end.
+        self._disk: int | None = None
         self._copying = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._round = 0  # of the copy under way
 
     def open(self, path: str) -> None:
         self._db = connect(path)
-        self._disk = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        if self._disk is not None and not os.path.samestat(os.fstat(self._disk), os.stat(path)):
+            self.forget()  # another file is there now
+        if self._disk is None:
+            self._disk = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._thread = ThreadPoolExecutor(1, "store-copier", initializer=give_way)
 
     def close(self) -> None:
-        """After the writer: closing the file drops locks that SQLite holds on it."""
+        """Copy no more, until it is opened again."""
         with self._copying:
             if self._db is not None:
                 with contextlib.suppress(apsw.Error):
                     self._db.close()
-            if self._disk is not None:
-                os.close(self._disk)
             if self._thread is not None:
                 self._thread.shutdown(wait=False)
-            self._db = self._disk = self._thread = None
+            self._db = self._thread = None
+
+    def forget(self) -> None:
+        """Nobody in this process has the file open any more."""
+        if self._disk is not None:
+            os.close(self._disk)
+            self._disk = None
 
     def look(self, pages: Callable[[], int], rest: Callable[[], None]) -> None:
         """On the event loop. Where the log has grown long, copy it, and call `rest` once little is left of it, which is

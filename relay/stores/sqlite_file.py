@@ -9,10 +9,15 @@ import secrets
 from importlib import resources
 
 import apsw
+import structlog
 
 from relay.stores.sqlite_changes import Ledger
 from relay.stores.sqlite_copier import Copier, connect
 from relay.stores.sqlite_migrations import migrate
+
+log = structlog.get_logger()
+
+CLOSED = "closed"
 
 
 class StoreFile:
@@ -44,8 +49,12 @@ class StoreFile:
         except (apsw.Error, OSError) as error:
             if db is not None:
                 db.close()
+            if self.trouble != str(error):
+                log.error("store out of order", path=self.path, why=str(error))
             self.trouble = str(error)
         else:
+            if self.trouble and self.epoch is not None:
+                log.info("store in order again", path=self.path)
             self._pages = 0
             self._db, self.epoch, self.trouble = db, str(epoch), ""
 
@@ -67,6 +76,8 @@ class StoreFile:
         self._lock, self.in_use = lock, False
 
     def _give_up(self, trouble: str) -> None:
+        if trouble != CLOSED:
+            log.error("store out of order", path=self.path, why=trouble)
         self.trouble = trouble
         if self._db is not None:
             with contextlib.suppress(apsw.Error):
@@ -74,9 +85,13 @@ class StoreFile:
             self._db = None
         self._copier.close()
 
+    def forget(self) -> None:
+        """Nobody in this process has the file open any more."""
+        self._copier.forget()
+
     def _release(self) -> None:
         """Close it, and let another relay have it."""
-        self._give_up("closed")
+        self._give_up(CLOSED)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

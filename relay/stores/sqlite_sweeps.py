@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import apsw
+import orjson
 from msgspec import Struct
 
 from relay.stores import Trimmed
-from relay.stores.sqlite_chains import Chains, note, number, row_at
+from relay.stores.sqlite_chains import Chains, behind, note, number, row_at
 from relay.stores.sqlite_rows import fetch
 
 
@@ -43,11 +44,10 @@ def sweep_tickets(db: apsw.Connection, before: float, limit: int) -> int:
 
 
 class Cut(Struct):
-    """A model that has more entries than are kept: up to `until` they go, newest first, and `at` is the next."""
+    """A model that has more entries than are kept: these go, the oldest last."""
 
     model: str
-    until: int
-    at: int
+    rows: list[int]
 
 
 class Surplus:
@@ -68,32 +68,29 @@ class Surplus:
         return [model for model in grown if heads[model].k - gone.get(model, 0) > keep]
 
     def find(self, db: apsw.Connection, models: list[str], keep: int) -> list[Cut]:
-        """Where their chains are to be cut."""
+        """What goes of their chains."""
         found = []
         for model in models:
             head = self._entries.heads[model]
             self._gone[model] = head.k - keep
-            row = row_at(db, "entries", head, head.k - keep)
-            if row is not None:
-                found.append(Cut(model, row, row))
+            newest = row_at(db, "entries", head, head.k - keep)
+            if newest is not None:
+                found.append(Cut(model, behind(db, "entries", newest)))
         return found
 
     def sweep(self, db: apsw.Connection, limit: int) -> int:
-        """Some of what goes, and for each model how far."""
+        """Some of what goes, the oldest first, so that what is left is a whole chain; and for each model how far."""
         total = 0
         while self.cuts and total < limit:
             cut = self.cuts[-1]
-            gone = fetch(
-                db,
-                "DELETE FROM entries WHERE n IN (WITH RECURSIVE walk (row) AS (VALUES (?) UNION ALL"
-                " SELECT prev FROM walk JOIN entries ON n = row WHERE prev > 0) SELECT row FROM walk LIMIT ?)"
-                " RETURNING n, prev",
-                (cut.at, limit - total),
+            some = cut.rows[total - limit :]
+            del cut.rows[total - limit :]
+            db.execute(
+                "DELETE FROM entries WHERE n IN (SELECT value FROM json_each(?))", (orjson.dumps(some).decode(),)
             )
-            db.execute("INSERT OR REPLACE INTO surplus VALUES (?, ?)", (cut.model, cut.until))
-            total += len(gone)
-            cut.at = min(gone)[1] if gone else 0
-            if not cut.at:
+            total += db.changes()
+            db.execute("INSERT OR REPLACE INTO surplus VALUES (?, ?)", (cut.model, some[0]))
+            if not cut.rows:
                 self.cuts.pop()
         return total
 

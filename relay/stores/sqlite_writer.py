@@ -289,6 +289,9 @@ class Writer(StoreFile):
         return []
 
     def _let_go(self) -> Done:
+        if self._db is not None:
+            with contextlib.suppress(apsw.Error):
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a copy of the file is whole then
         self._release()
         return []
 

@@ -18,8 +18,9 @@ from relay.web.wiring import Wiring
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 60.0
-SWEPT_AT_ONCE = 100  # of tips and of entries each: a millisecond or two, for which the tips wait
-SWEEP_REST, SWEEP_REST_SECONDS_MIN = 10.0, 0.02  # after a bite, as a multiple of the time it took
+SWEPT_AT_ONCE = 100  # of tips and of entries each: a few milliseconds, for which the tips wait
+SWEEP_REST, SWEEP_REST_SECONDS_MIN = 10.0, 0.005  # after a bite, as a multiple of the time it took
+SWEEP_PATIENCE = 100  # bites, after which the rest is shorter by one: what falls due faster than that has to go too
 DAY_SECONDS = 86400.0
 
 
@@ -102,13 +103,15 @@ async def sweep(wiring: Wiring) -> None:
         wiring.hub.forget_idle()
         now = wiring.clock.now()
         with contextlib.suppress(StoreUnavailable):
-            began = loop.time()
+            began, bites = loop.time(), 0
             while await wiring.store.sweep(
                 tips_before=now - settings.retention_days * DAY_SECONDS,
                 entries_before=now - settings.history_days * DAY_SECONDS,
                 entries_max=settings.history_entries,
                 limit=SWEPT_AT_ONCE,
             ):
-                await asyncio.sleep(max(SWEEP_REST_SECONDS_MIN, SWEEP_REST * (loop.time() - began)))
+                bites += 1
+                rest = max(1.0, SWEEP_REST - bites / SWEEP_PATIENCE)
+                await asyncio.sleep(max(SWEEP_REST_SECONDS_MIN, rest * (loop.time() - began)))
                 began = loop.time()
         await asyncio.sleep(SWEEP_SECONDS)

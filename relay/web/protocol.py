@@ -152,7 +152,7 @@ class RelayProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
-        elif cycle.headers is not None:
+        elif cycle.headers is not None and not cycle.response_complete:  # a socket may follow a tip, without a cycle
             self._post_tip(cycle, cycle.headers, bytes(cycle.body))
 
     def _post_tip(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
@@ -226,6 +226,8 @@ class RelayProtocol(HttpToolsProtocol):
             )
 
     def timeout_keep_alive_handler(self) -> None:
+        if self.transport.is_closing():
+            return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time() if self._is_free() else IDLE_LOOK_SECONDS
         if left > 0:
             self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
