@@ -10,6 +10,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from relay.errors import BadSettings, MethodNotAllowed, NotFound, Refusal
 
@@ -90,10 +91,21 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own refusals, in our words."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        answer = problem(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}"))
-        answer.headers.update(error.headers or {})
+        allowed = ", ".join(methods_of(request))
+        answer = problem(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path}: use {allowed}"))
+        answer.headers["Allow"] = allowed
         return answer
     return problem(NotFound(f"there is nothing at {request.url.path}; /docs lists what there is"))
+
+
+def methods_of(request: Request) -> list[str]:
+    """What every route of this path takes together; Starlette names those of the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def on_bad_settings(_: Request, error: Exception) -> Response:
