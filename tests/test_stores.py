@@ -434,6 +434,18 @@ async def test_one_bad_change_harms_no_other(disk):
     assert (True, None) == (disk.healthy, await disk.receipt("bad"))
 
 
+async def test_work_that_ends_the_transaction_itself_ends_nothing_else(disk):
+    """Its error is told, and the next change is kept."""
+
+    def work(db):
+        db.execute("ROLLBACK")
+        raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        await disk._writer.do(work)
+    await keep(disk, "t1")
+
+
 async def test_a_full_disk_refuses_everything_and_recovers(disk):
     """Nothing half is kept, and the tip that comes when there is room again is."""
     (kept,) = await keep(disk, "t1")

@@ -216,6 +216,18 @@ async def test_a_page_may_answer_whatever_it_is_told(relay, page, platform):
     await platform.until("t1499", "played")
 
 
+async def test_a_page_that_turns_tips_away_again_and_again_is_a_flood(page, platform):
+    """Only what it is told for the first time makes room for answers."""
+    for n in range(16):
+        await platform.accepted(f"t{n}")
+    with contextlib.suppress(ConnectionClosed, AssertionError):
+        for n in range(4000):
+            tip = await page.next_tip()
+            await page.say(type="ack", id=tip["id"], outcome="not_ready", run=tip["run"])
+            await page.say(type="vendor", ready=True)
+    assert 4204 == await page.closed()
+
+
 async def test_a_burst_of_three_hundred_frames_is_forgiven(page, platform):
     """Twice the rate at once, as after a sleep."""
     for _ in range(300):

@@ -247,7 +247,8 @@ class Writer(StoreFile):
         if self._db is None or is_the_disks_fault(error):
             self._give_up(str(error))  # nobody's change was kept
             return [(told, self._unavailable()) for _, told in group]
-        self._db.execute("ROLLBACK")
+        if self._db.in_transaction:  # SQLite may have ended it itself
+            self._db.execute("ROLLBACK")
         if len(group) == 1:
             return [(group[0][1], error)]
         return [pair for job in group for pair in self._alone(job)]  # one bad change harms no other
