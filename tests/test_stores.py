@@ -434,6 +434,56 @@ async def test_one_bad_change_harms_no_other(disk):
     assert (True, None) == (disk.healthy, await disk.receipt("bad"))
 
 
+async def test_the_log_begins_anew_beside_readers_that_never_rest(tmp_path, monkeypatch):
+    """They are waited for, each for what it reads just then."""
+    monkeypatch.setattr(sqlite_copier, "COPY_PAGES", 20)
+    monkeypatch.setattr(sqlite_copier, "REST_PAGES", 5)
+    store = SqliteStore(str(tmp_path / "relay.db"))
+    await store.open()
+
+    async def read_on():
+        while True:
+            await store.entries(limit=1000)
+
+    readers = [asyncio.create_task(read_on()) for _ in range(2)]
+    for group in range(150):
+        tips = [accept(a_tip(f"t{group}-{n}"), T0) for n in range(20)]
+        await asyncio.gather(*(store.keep(Change(new=tip, entries=(draft("x" * 500),))) for tip in tips))
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    assert (tmp_path / "relay.db-wal").stat().st_size < 4_000_000  # of some fifteen that were written
+    await store.close()
+
+
+async def test_a_listener_that_fails_stops_nobody(disk):
+    """Neither one who follows the feed nor one who handed a change in; the loop's own handler hears of it."""
+    faults = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    disk.follow(lambda entries: 1 / 0)
+    disk.hand_in(Change(entries=(draft(),)), lambda kept: 1 / 0)
+    await keep(disk, "t1")
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert [ZeroDivisionError, ZeroDivisionError] == [type(fault) for fault in faults]
+
+
+async def test_a_sweep_that_is_refused_is_made_up_for(disk):
+    """What a full disk kept from going goes later."""
+    for n in range(6):
+        await disk.keep(Change(entries=(draft(f"c{n}"),)))
+
+    def refuse(db, limit):
+        raise apsw.FullError("database or disk is full")
+
+    sweep, disk._surplus.sweep = disk._surplus.sweep, refuse
+    with pytest.raises(StoreUnavailable):
+        await disk.sweep(tips_before=0, entries_before=0, entries_max=2)
+    disk._surplus.sweep = sweep
+    await recovered(disk)
+    assert 4 == await disk.sweep(tips_before=0, entries_before=0, entries_max=2)
+    assert ["c4", "c5"] == texts(await disk.entries(model="coco"))
+
+
 async def test_work_that_ends_the_transaction_itself_ends_nothing_else(disk):
     """Its error is told, and the next change is kept."""
 

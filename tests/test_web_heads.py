@@ -161,6 +161,19 @@ async def test_a_socket_on_a_connection_that_posted_tips_is_a_socket(relay, conn
         await asyncio.wait_for(connection.reader.read(1), 0.1)
 
 
+async def test_a_socket_asked_for_behind_a_tip_that_is_not_answered_yet_is_refused(relay, connection):
+    """By the end of the connection; the tip is posted once, and a retry finds it."""
+    ticket = await relay.platform.feed_ticket()
+    connection.send(
+        request("t1")
+        + f"GET /feed/coco?ticket={ticket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert b"101" not in await connection.reader.read()
+    assert "t1" == (await relay.platform.receipt("t1"))["id"]
+    assert 1 == len((await relay.platform.receipt("t1"))["timeline"])
+
+
 async def refused_model(connection: Connection) -> tuple[int, Any]:
     connection.send(request("t1").replace(b"coco", b"nope"))
     return await connection.answer()

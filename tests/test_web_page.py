@@ -221,7 +221,7 @@ async def test_a_page_that_turns_tips_away_again_and_again_is_a_flood(page, plat
     for n in range(16):
         await platform.accepted(f"t{n}")
     with contextlib.suppress(ConnectionClosed, AssertionError):
-        for n in range(4000):
+        for _ in range(4000):
             tip = await page.next_tip()
             await page.say(type="ack", id=tip["id"], outcome="not_ready", run=tip["run"])
             await page.say(type="vendor", ready=True)

@@ -110,9 +110,6 @@ class SqliteStore:
         self, *, tips_before: float, entries_before: float, entries_max: int | None = None, limit: int = 500
     ) -> int:
         surplus = self._surplus
-        if entries_max is not None and not surplus.cuts:
-            keep, grown = entries_max, surplus.candidates(entries_max)
-            surplus.cuts = await self._read(lambda db: surplus.find(db, grown, keep)) if grown else []
 
         def work(db: apsw.Connection) -> int:
             self._ledger.note_last(db)
@@ -121,7 +118,14 @@ class SqliteStore:
                 sweep_tips(db, tips_before, limit) + sweep_entries(db, entries_before, limit) + surplus.sweep(db, limit)
             )
 
-        return int(await self._writer.do(work, aside=True))
+        try:
+            if entries_max is not None and not surplus.cuts:
+                keep, grown = entries_max, surplus.candidates(entries_max)
+                surplus.cuts = await self._read(lambda db: surplus.find(db, grown, keep)) if grown else []
+            return int(await self._writer.do(work, aside=True))
+        except BaseException:
+            surplus.forget()  # what was not kept has still to go
+            raise
 
     # -- reading ----------------------------------------------------------
 
@@ -129,7 +133,16 @@ class SqliteStore:
         """Read on a thread of its own: for what may be long."""
         await self._writer.settled()
         with self._reading():
-            return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: query(self._reader()))
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._at_once, query)
+
+    def _at_once(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Several statements look at the same state of the file."""
+        db = self._reader()
+        db.execute("BEGIN")
+        try:
+            return query(db)
+        finally:
+            db.execute("END")
 
     async def _look_up(self, query: Callable[[apsw.Connection], T]) -> T:
         """Read a few rows by their key, at once: a thread would cost several times what the rows do."""

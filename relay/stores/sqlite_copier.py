@@ -20,6 +20,7 @@ COPY_PAGES = 2000  # in the log, before it is copied
 REST_PAGES = 100  # that may be left to copy while the writer waits
 ROUNDS_MAX = 5  # until they are so few
 NICE = 10
+BUSY_MS, READERS_MS = 1000, 20  # for others to let go of the file; for readers to end what they read
 
 
 class Copier:
@@ -62,6 +63,16 @@ class Copier:
         if not self._round and pages() >= COPY_PAGES and self._thread is not None:
             self._begin(self._thread, pages, rest)
 
+    def begin_anew(self, writer: apsw.Connection) -> None:
+        """Copy the rest, and have the log begin at its beginning. Readers in the middle of it are waited for, not for
+        long."""
+        writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        writer.set_busy_timeout(READERS_MS)
+        try:
+            writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        finally:
+            writer.set_busy_timeout(BUSY_MS)
+
     def rested(self) -> None:
         self._round = 0
 
@@ -74,7 +85,10 @@ class Copier:
                 rest()
 
         self._round += 1
-        asyncio.get_running_loop().run_in_executor(thread, self._copy, pages).add_done_callback(copied)
+        try:
+            asyncio.get_running_loop().run_in_executor(thread, self._copy, pages).add_done_callback(copied)
+        except RuntimeError:  # closed in this very moment
+            rest()
 
     def _copy(self, pages: Callable[[], int]) -> int:
         """On its thread: how many pages are left, or have come since."""
@@ -89,7 +103,7 @@ class Copier:
 
 def connect(path: str) -> apsw.Connection:
     db = apsw.Connection(path)
-    db.set_busy_timeout(1000)
+    db.set_busy_timeout(BUSY_MS)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db

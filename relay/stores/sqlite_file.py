@@ -95,3 +95,8 @@ class StoreFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def is_the_disks_fault(error: Exception) -> bool:
+    changes_fault = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)
+    return isinstance(error, apsw.Error | OSError) and not isinstance(error, changes_fault)

@@ -59,6 +59,11 @@ class Surplus:
         self._gone: dict[str, int] = {}  # up to this place of her chain they have gone
         self._keep: int | None = None
 
+    def forget(self) -> None:
+        """Look at everybody again."""
+        self.cuts, self._gone = [], {}
+        self._entries.grown = set(self._entries.heads)
+
     def candidates(self, keep: int) -> list[str]:
         """Whom to look at: known by heart."""
         if keep != self._keep:

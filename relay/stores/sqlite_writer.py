@@ -22,7 +22,7 @@ import apsw
 from relay.errors import StoreUnavailable
 from relay.stores import settle, waiting
 from relay.stores.sqlite_changes import Ledger
-from relay.stores.sqlite_file import StoreFile
+from relay.stores.sqlite_file import StoreFile, is_the_disks_fault
 
 BATCH_JOBS_MAX = 512
 PATIENCE_SECONDS = 0.002  # for company: what nobody waits for saves a commit of its own
@@ -51,9 +51,10 @@ class Writer(StoreFile):
         self._urgent = False  # one of the jobs is
         self._turns = self._company = 0
         self._busy = True  # the thread has the connection
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tried: asyncio.Future[None] | None = None  # once the file was opened, or could not be
-        self._settled: asyncio.Future[None] | None = None  # once it was opened, or could not be for OPENING_SECONDS
+        self._opened = False  # from then on there are:
+        self._loop: asyncio.AbstractEventLoop
+        self._tried: asyncio.Future[None]  # once the file was opened, or could not be
+        self._settled: asyncio.Future[None]  # once it was opened, or could not be for OPENING_SECONDS
         self._patience = 0.0
         self._closed: asyncio.Future[None] | None = None
         self._tasks: SimpleQueue[Callable[[], Done] | None] = SimpleQueue()
@@ -64,7 +65,7 @@ class Writer(StoreFile):
 
     async def open(self) -> None:
         """Start, and wait for the first try to open the file; a failed one is repeated in the background."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._opened = asyncio.get_running_loop(), True
         self._tried, self._settled = self._loop.create_future(), self._loop.create_future()
         self._patience = self._loop.time() + OPENING_SECONDS
         self._thread.start()
@@ -73,12 +74,12 @@ class Writer(StoreFile):
 
     async def settled(self) -> None:
         """Once the file is open, or has had its time."""
-        if self._settled is not None and not self._settled.done():
+        if self._opened and not self._settled.done():
             await asyncio.shield(self._settled)
 
     def submit(self, work: Work, told: Told, *, patient: bool = False) -> None:
         """Do this in the next group; `told` hears what came of it. `patient`: nobody waits for it this very moment."""
-        assert self._loop is not None, "the store is not open"
+        assert self._opened, "the store is not open"
         if self.closing:
             self._loop.call_soon(told, StoreUnavailable("the relay is closing its store: try again", retry_after=1))
             return
@@ -91,7 +92,7 @@ class Writer(StoreFile):
         """Do this and wait for it; `aside`: between two groups, because it takes long."""
         if not aside or self.closing:
             return await waiting(partial(self.submit, work))
-        assert self._loop is not None, "the store is not open"
+        assert self._opened, "the store is not open"
         future: asyncio.Future[Any] = self._loop.create_future()
         self._asides.append((work, partial(settle, future)))
         if not self._busy:
@@ -102,7 +103,6 @@ class Writer(StoreFile):
         """With whatever else this turn of the loop brings; what can wait waits a little longer."""
         if self._busy:
             return
-        assert self._loop is not None
         if self._beginning is not None:
             self._beginning.cancel()
         if self._urgent:
@@ -113,7 +113,6 @@ class Writer(StoreFile):
 
     def _look(self) -> None:
         """Begin once a turn of the loop has brought nobody more: who is answered together comes back together."""
-        assert self._loop is not None
         if len(self._jobs) > self._company and self._turns < TURNS_MAX:
             self._turns, self._company = self._turns + 1, len(self._jobs)
             self._beginning = self._loop.call_soon(self._look)
@@ -121,7 +120,7 @@ class Writer(StoreFile):
             self._begin()
 
     async def close(self) -> None:
-        if self._loop is None:
+        if not self._opened:
             return
         if not self.closing:
             self.closing = True
@@ -157,15 +156,11 @@ class Writer(StoreFile):
         try:
             done = self._run_all(group)
         except Exception as error:
-            failure = error  # the name would go with this block
-            return lambda: self._retreat(group, failure)
+            return partial(self._retreat, group, error)
         return lambda: self._commit(group, done)
 
     def _back(self, done: Done) -> None:
         """The thread is done with the connection."""
-        assert self._loop is not None
-        assert self._tried is not None
-        assert self._settled is not None
         self._resolve(done)
         if not self._tried.done():
             self._tried.set_result(None)
@@ -207,20 +202,26 @@ class Writer(StoreFile):
         return True
 
     def _resolve(self, done: Done) -> None:
-        self._known([result for _, result in done])
+        self._tell(self._known, [result for _, result in done])
         for told, result in done:
-            try:
-                told(result)
-            except Exception as error:  # one listener's fault is not the others'
-                assert self._loop is not None
-                self._loop.call_exception_handler({"message": "a change's listener failed", "exception": error})
+            self._tell(told, result)
+
+    def _tell(self, listener: Callable[[Any], None], what: Any) -> None:
+        """One listener's fault is not the others'."""
+        try:
+            listener(what)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "a change's listener failed", "exception": error})
 
     # -- on the thread ----------------------------------------------------------
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            done = task()
-            assert self._loop is not None
+            try:
+                done = task()
+            except Exception as error:  # a fault of ours: the file is opened anew
+                self._give_up(f"{type(error).__name__}: {error}")
+                done = []
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
                 self._loop.call_soon_threadsafe(self._back, done)
 
@@ -275,7 +276,7 @@ class Writer(StoreFile):
         finally:
             self._copier.rested()
         with contextlib.suppress(apsw.Error):
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._copier.begin_anew(self._db)
         return []
 
     def _unavailable(self) -> StoreUnavailable:
@@ -284,7 +285,7 @@ class Writer(StoreFile):
         )
 
     def _reopen(self) -> Done:
-        if self._tried is not None and self._tried.done():
+        if self._tried.done():
             time.sleep(REOPEN_SECONDS if self._lock else LOCKED_SECONDS)
         self._open_file()
         return []
@@ -295,8 +296,3 @@ class Writer(StoreFile):
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # a copy of the file is whole then
         self._release()
         return []
-
-
-def is_the_disks_fault(error: Exception) -> bool:
-    changes_fault = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError)
-    return isinstance(error, apsw.Error | OSError) and not isinstance(error, changes_fault)

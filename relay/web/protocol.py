@@ -78,7 +78,9 @@ class RelayProtocol(HttpToolsProtocol):
         path, query = self._target()
         headers = self._all_headers()
         try:
-            if path == "/page":
+            if not self._is_free():  # nobody waits for a socket behind an answer: it asks again for both
+                self.transport.close()
+            elif path == "/page":
                 self._hand_over(page.open_page(self._relay, self.transport, headers))
             elif is_feed(path):
                 answer = handshake(headers)
@@ -142,17 +144,18 @@ class RelayProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         cycle: Any = self.cycle
-        if isinstance(cycle, Exchange):
-            cycle.body += body
-        else:
+        if not isinstance(cycle, Exchange):
             super().on_body(body)
+        elif cycle.more_body:
+            cycle.body += body
 
     def on_message_complete(self) -> None:
         self._between = True
         cycle: Any = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
-        elif cycle.headers is not None and not cycle.response_complete:  # a socket may follow a tip, without a cycle
+        elif cycle.headers is not None and cycle.more_body:  # else it is a socket's request, which has no cycle
+            cycle.more_body = False
             self._post_tip(cycle, cycle.headers, bytes(cycle.body))
 
     def _post_tip(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
