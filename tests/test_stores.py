@@ -443,7 +443,7 @@ async def test_the_log_begins_anew_beside_readers_that_never_rest(tmp_path, monk
 
     async def read_on():
         while True:
-            await store.entries(limit=1000)
+            await store.entries(limit=100)
 
     readers = [asyncio.create_task(read_on()) for _ in range(2)]
     for group in range(150):

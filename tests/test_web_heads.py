@@ -170,6 +170,7 @@ async def test_a_socket_asked_for_behind_a_tip_that_is_not_answered_yet_is_refus
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     assert b"101" not in await connection.reader.read()
+    await relay.flushed()
     assert "t1" == (await relay.platform.receipt("t1"))["id"]
     assert 1 == len((await relay.platform.receipt("t1"))["timeline"])
 
@@ -193,11 +194,11 @@ async def test_an_idle_connection_is_given_up_and_a_busy_one_is_not(relay, conne
     await connection.post("t1")
     (one,) = protocols
     assert one.timeout_keep_alive_task is not None
-    one.timeout_keep_alive = 0.2
-    for n in range(8):  # 0.4 s in all
+    one.timeout_keep_alive = 1.0
+    for n in range(8):  # 1.6 s in all
         assert 202 == (await connection.post(f"b{n}"))[0]
         one.timeout_keep_alive_handler()  # due, as the timer that stood before would be
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
     async with asyncio.timeout(5):
         assert b"" == await connection.reader.read()
 
