@@ -98,8 +98,8 @@ def fanout(only: list[str], measures: list[str], transports: list[str], keep: Pa
 
     The relay's entries go the whole way: each is a tip, posted and kept on disk (synchronous=FULL), that becomes a
     numbered entry of 150 bytes; announcements of tips in words are switched off. The rivals are handed a text of the
-    same length, and keep nothing. Takes about five minutes a round. Below the table stands what the relay wants to reach,
-    and whether it does; not with --shrink.
+    same length, and keep nothing. Takes about five minutes a round. Below the table stands what the relay wants to
+    reach, and whether it does; not with --shrink.
     """
     runs = carry_out([TABLE[name] for name in only], transports, pick(fan.MEASURES, measures), keep, **how)
     for part in fan.PARTS:
