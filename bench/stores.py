@@ -125,7 +125,7 @@ def fill(path: Path, schema: str, past: Past, now: float) -> None:
         seeds = min(SEEDS, past.tips)
         for i in range(MODELS):
             model = ModelRecord(f"m{i:06}", f"Model {i}", first)
-            ledger.apply(db, Change(model=model))
+            ledger.apply(Change(model=model), db)
         for number in range(1, seeds + 1):
             live(db, ledger, past.id(number), number, first + (number - 1) * past.seconds_each)
         multiply(db, past, seeds, now - KEEPS.history_days * DAY_SECONDS)
@@ -156,11 +156,11 @@ def live(db: apsw.Connection, ledger: Ledger, id: str, number: int, at: float) -
     tip = Tip(id, model, tipper, 1 + number % 200, anonymous=hidden, private=number % 20 == 7, shown=name)
     taken = accept(tip, at)
     sent = move(taken, Status.SENT, at, "given to the page", {"generation": 1}, generation=1, journal="j" * 22)
-    receipt = ledger.apply(db, Change(new=sent, entries=told(taken))).receipt
+    receipt = ledger.apply(Change(new=sent, entries=told(taken)), db).receipt
     assert receipt is not None
     for status, after, why, evidence in life_of(number, name, tip.amount):
         receipt = move(receipt, status, at + after, why, evidence)
-        ledger.apply(db, Change(moved=(receipt,), entries=told(receipt)))
+        ledger.apply(Change(moved=(receipt,), entries=told(receipt)), db)
     ledger.write(db)
     ledger.committed()
 

@@ -203,29 +203,33 @@ class Hub:
             self.drop(room)
             return
         for receipt in change.moved:
-            metrics.STEP[receipt.status].inc()
+            metrics.STEPS.count[receipt.status] += 1
         self.move(room, change.moved)
 
     def move(self, room: Room, moved: tuple[Receipt, ...]) -> None:
         """What was kept is told to the page."""
         if room.broken:
             return
-        doubted = any(one.status is Status.UNCERTAIN for one in moved)
+        statuses = [one.status for one in moved]
+        doubted = Status.UNCERTAIN in statuses
         if doubted and room.seat is not None and not room.changing:  # a page that arrives is told after its welcome
             room.seat.socket.tell(messages.uncertain(list(room.line.uncertain.values())))
+        if Status.SENT in statuses:
+            for receipt in moved:
+                if room.line.sent.get(receipt.tip.id) is receipt:
+                    self._hand_over(room, receipt)
+
+    def _hand_over(self, room: Room, receipt: Receipt) -> None:
         at = self.clock.now()
-        for receipt in moved:
-            if receipt.status is not Status.SENT or room.line.sent.get(receipt.tip.id) != receipt:
-                continue
-            back = room.hand_over(receipt, at)
-            if back is not None:
-                self._apply(room, back)
-            elif room.seat is not None:
-                if room.id in self.captures.open:
-                    self.captures.handed(room, receipt)
-                first = sum(step.status is Status.SENT for step in receipt.timeline) == 1  # not turned away before
-                answers = TIP_ANSWERS_MAX if first else 0
-                room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), answers)
+        back = room.hand_over(receipt, at)
+        if back is not None:
+            self._apply(room, back)
+        elif room.seat is not None:
+            if room.id in self.captures.open:
+                self.captures.handed(room, receipt)
+            first = [step.status for step in receipt.timeline].count(Status.SENT) == 1  # not turned away before
+            answers = TIP_ANSWERS_MAX if first else 0
+            room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), answers)
 
     def drop(self, room: Room) -> None:
         """The store failed: what this room has decided since is worth nothing."""

@@ -26,6 +26,7 @@ class Delivered(Struct, frozen=True, gc=False):
     receipt: Receipt
     replayed: bool
     room: Room
+    preview: Preview
 
 
 Told = Callable[[Delivered | Exception], None]
@@ -83,7 +84,7 @@ class Intake:
         else:
             room.accepted(receipt, token)
             for step in receipt.timeline:
-                metrics.STEP[step.status].inc()
+                metrics.STEPS.count[step.status] += 1
             room.announcer.tip(tip, found, receipt.accepted_at)
             self._hub.move(room, (receipt,))
         self._hub.pump(room)
@@ -94,4 +95,4 @@ class Intake:
                 )
             )
         else:
-            told(Delivered(room.line.find(tip.id) or receipt, kept.replayed, room))
+            told(Delivered(room.line.find(tip.id) or receipt, kept.replayed, room, found))

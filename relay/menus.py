@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
+from msgspec import Struct
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -50,8 +52,7 @@ class Row:
     taker: Level | Special | None
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True, gc=False):
     """What a tip of some amount will do, as far as the settings tell. `reacts` is None when they are not known."""
 
     reacts: bool | None

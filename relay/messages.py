@@ -141,19 +141,19 @@ def welcome(
 def tip(receipt: Receipt, *, run: int, at: float) -> bytes:
     """A tip to play. `ttl`: seconds left at `at`, the relay's clock. `replay`: somebody's word allows what the journal
     would forbid, a second call after an interrupted one."""
-    replay = any(step.evidence and step.evidence.get("word") == "replay" for step in receipt.timeline)
-    return orjson.dumps(
-        {
-            "type": "tip",
-            "id": receipt.tip.id,
-            "tipper": receipt.tip.shown,
-            "amount": receipt.tip.amount,
-            "ttl": round(receipt.expires_at - at, 3),
-            "run": run,
-            "at": round(at, 3),
-        }
-        | ({"replay": True} if replay else {})
-    )
+    tip = receipt.tip
+    frame: dict[str, Any] = {
+        "type": "tip",
+        "id": tip.id,
+        "tipper": tip.shown,
+        "amount": tip.amount,
+        "ttl": round(receipt.expires_at - at, 3),
+        "run": run,
+        "at": round(at, 3),
+    }
+    if any(step.evidence and step.evidence.get("word") == "replay" for step in receipt.timeline[2:]):
+        frame["replay"] = True
+    return orjson.dumps(frame)
 
 
 def ask(tips: Sequence[str]) -> bytes:

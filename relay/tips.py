@@ -100,13 +100,10 @@ class Receipt(Struct, frozen=True, gc=False):
     accepted_at: float
     expires_at: float
     timeline: tuple[Step, ...]
+    status: Status = Status.ACCEPTED  # of the newest step
     seq: int = 0  # the order of acceptance, given by the store
     generation: int | None = None  # of the page it was last sent to
     journal: str | None = None  # of that page
-
-    @property
-    def status(self) -> Status:
-        return self.timeline[-1].status
 
     @property
     def is_open(self) -> bool:
@@ -129,7 +126,7 @@ def move(
     if status not in LIFE[receipt.status]:
         raise IllegalMove(f"tip {receipt.tip.id}: {receipt.status} does not lead to {status}")
     timeline = folded((*receipt.timeline, Step(status, at, why, evidence)))
-    return replace(receipt, timeline=timeline, **changes)
+    return replace(receipt, timeline=timeline, status=status, **changes)
 
 
 def folded(timeline: tuple[Step, ...]) -> tuple[Step, ...]:

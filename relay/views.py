@@ -7,7 +7,7 @@ from typing import Any
 from relay.announcements import described
 from relay.broadcasts import state_as_json
 from relay.clock import iso
-from relay.menus import preview
+from relay.menus import Preview
 from relay.rooms import Room
 from relay.settings import Settings
 from relay.stores import ModelRecord
@@ -57,6 +57,5 @@ def page_as_json(room: Room) -> dict[str, Any]:
     return {"online": seat is not None, "ready": ready, "toys": room.state.toys_on}
 
 
-def preview_as_json(room: Room, amount: int) -> dict[str, Any]:
-    found = preview(room.state.menu, amount)
+def preview_as_json(found: Preview) -> dict[str, Any]:
     return {"reacts": found.reacts, "level": found.level, "special": found.special, "seconds": found.seconds}

@@ -6,7 +6,7 @@ from unit_kit import T0, FakeSocket, a_receipt, a_tip, entry, queue_event
 from relay import hearing
 from relay.events import Message, QueueSeen, RunningSeen, SettingsSeen, Toy, ToysSeen
 from relay.feeds import Audience, Entry, show
-from relay.menus import Level
+from relay.menus import Level, preview
 from relay.rooms import Room
 from relay.settings import ANSWER_SECONDS_MAX, FLIGHT_TIPS_MAX, SETTLE_SECONDS, TURNED_AWAY_SECONDS, Settings
 from relay.stores import Change, ModelRecord
@@ -379,8 +379,8 @@ def test_settings_are_told_once_and_kept():
     room, _ = live()
     seen = SettingsSeen((Level(1, 1, 9, 2, 5, 0),), ())
     assert (1, Change()) == (len(entries(hear(room, seen), "settings")), hear(room, seen))
-    assert {"reacts": True, "level": 1, "special": None, "seconds": 2} == preview_as_json(room, 9)
-    assert {"reacts": True, "level": 1, "special": None, "seconds": 2} == preview_as_json(a_room(record=room.record), 9)
+    for menu in (room.state.menu, a_room(record=room.record).state.menu):
+        assert {"reacts": True, "level": 1, "special": None, "seconds": 2} == preview_as_json(preview(menu, 9))
 
 
 def test_a_toy_that_comes_and_goes_is_told():

@@ -88,8 +88,8 @@ class SqliteStore:
 
     def hand_in(self, change: Change, told: Told) -> None:
         # Somebody waits for a new tip, and a page for one on its way to it. All else may wait for company.
-        urgent = change.new is not None or any(one.status is Status.SENT for one in change.moved)
-        self._writer.submit(partial(self._ledger.apply, change=change), told, patient=not urgent)
+        urgent = change.new is not None or Status.SENT in [one.status for one in change.moved]
+        self._writer.submit(partial(self._ledger.apply, change), told, patient=not urgent)
 
     def keep(self, change: Change) -> asyncio.Future[Kept]:
         return waiting(partial(self.hand_in, change))

@@ -40,7 +40,7 @@ class Ledger:
 
     # -- a transaction ----------------------------------------------------------
 
-    def apply(self, db: apsw.Connection, change: Change) -> Kept:
+    def apply(self, change: Change, db: apsw.Connection) -> Kept:
         """One change inside the running transaction."""
         receipt = change.new
         if receipt is not None:

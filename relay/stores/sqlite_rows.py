@@ -10,7 +10,7 @@ import orjson
 
 from relay.feeds import Entry
 from relay.stores import ModelRecord
-from relay.tips import Receipt, Step, Tip
+from relay.tips import Receipt, Status, Step, Tip
 
 _tip = msgspec.json.Decoder(Tip)
 _timeline = msgspec.json.Decoder(tuple[Step, ...])
@@ -35,12 +35,13 @@ def tip_to_text(tip: Tip) -> str:
 
 
 def receipt_from_row(row: tuple[Any, ...]) -> Receipt:
-    seq, _, accepted_at, expires_at, generation, journal, tip, timeline = row
+    seq, status, accepted_at, expires_at, generation, journal, tip, timeline = row
     return Receipt(
         tip=_tip.decode(tip),
         accepted_at=accepted_at,
         expires_at=expires_at,
         timeline=_timeline.decode(timeline),
+        status=Status(status),
         seq=seq,
         generation=generation,
         journal=journal,

@@ -53,7 +53,7 @@ class Exchange:
     message_event = asyncio.Event()  # nobody waits for it
 
     def __init__(self, keep_alive: bool, headers: Mapping[str, str] | None) -> None:
-        self.body = bytearray()
+        self.body = b""
         self.headers = headers  # of a request whose body is waited for
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -156,7 +156,7 @@ class RelayProtocol(HttpToolsProtocol):
             super().on_message_complete()
         elif cycle.headers is not None and cycle.more_body:  # else it is a socket's request, which has no cycle
             cycle.more_body = False
-            self._post_tip(cycle, cycle.headers, bytes(cycle.body))
+            self._post_tip(cycle, cycle.headers, cycle.body)
 
     def _post_tip(self, exchange: Exchange, headers: Mapping[str, str], body: bytes) -> None:
         try:
@@ -177,7 +177,7 @@ class RelayProtocol(HttpToolsProtocol):
     def _answer_tip(self, exchange: Exchange, told: Delivered | Exception) -> None:
         if isinstance(told, Delivered):
             status, more = tips.status_of(told)
-            head = b"".join(f"{name}: {value}\r\n".encode() for name, value in more.items())
+            head = b"".join([f"{name}: {value}\r\n".encode() for name, value in more.items()]) if more else b""
             self._reply(exchange, status, tips.answer_bytes(told), b"application/json", head)
         elif isinstance(told, Refusal):
             self._refuse(exchange, told)

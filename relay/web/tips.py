@@ -106,8 +106,10 @@ def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
 
 def answer(delivered: Delivered) -> dict[str, Any]:
     """The receipt, and what the platform can tell its viewer at once."""
-    room, receipt = delivered.room, delivered.receipt
-    return receipt_as_json(receipt) | {"page": page_as_json(room), "preview": preview_as_json(room, receipt.tip.amount)}
+    body = receipt_as_json(delivered.receipt)
+    body["page"] = page_as_json(delivered.room)
+    body["preview"] = preview_as_json(delivered.preview)
+    return body
 
 
 async def get_tip(request: Request) -> Response:
