@@ -347,6 +347,13 @@ async def test_a_batch_may_come_as_lines(platform, page):
     assert ["t0", "t2"] == [(await page.play())["id"] for _ in range(2)]
 
 
+async def test_lines_that_come_as_something_else_are_told_what_to_send(door):
+    """The type is the sender's to say: nothing is guessed where money is."""
+    answer = await door.http.post("/tips/batch", content='{"id": "t1"}\n{"id": "t2"}\n')
+    assert (400, "not_json") == (answer.status_code, answer.json()["type"])
+    assert "Content-Type: application/x-ndjson" in answer.json()["detail"]
+
+
 async def test_lines_that_hold_nothing_are_refused(door):
     """As an empty list is."""
     answer = await door.http.post("/tips/batch", content="\n\n", headers={"Content-Type": "application/x-ndjson"})

@@ -160,6 +160,24 @@ def waiting(begin: Callable[[Callable[[Any], None]], None]) -> asyncio.Future[An
     return future
 
 
+def waiting_for_all(begins: Sequence[Callable[[Callable[[Any], None]], None]]) -> asyncio.Future[list[Any]]:
+    """The future of what all of them tell later, in their order; an error is told like a result."""
+    future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+    answers: list[Any] = [None] * len(begins)
+    left = len(begins)
+
+    def told(number: int, what: Any) -> None:
+        nonlocal left
+        answers[number] = what
+        left -= 1
+        if not left:
+            settle(future, answers)
+
+    for number, begin in enumerate(begins):
+        begin(partial(told, number))
+    return future
+
+
 def settle(future: asyncio.Future[Any], told: Any) -> None:
     if future.cancelled():
         return

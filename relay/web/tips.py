@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from relay import metrics
 from relay.errors import Invalid, NotJson, Refusal
 from relay.intake import Delivered, Told
 from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_MAX, TIP_BODY_BYTES_MAX
-from relay.stores import waiting
+from relay.stores import waiting, waiting_for_all
 from relay.tips import Status, read_tip, receipt_as_json, shown
 from relay.views import page_as_json, preview_as_json
 from relay.web.bodies import decode, read_body
@@ -59,17 +58,25 @@ async def post_batch(request: Request) -> Response:
     body = await read_body(request, BATCH_BODY_BYTES_MAX)
     relay.keys.check(request.headers, "tips", body)
     as_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
-    items = read_lines(body) if as_lines else decode(body)
+    items = read_lines(body) if as_lines else read_list(body)
     if not isinstance(items, list) or not 1 <= len(items) <= BATCH_TIPS_MAX:
         what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
         raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
     # Taken in order, and therefore kept in order; the store commits what comes together in one go.
-    taken = [waiting(partial(attempt, relay, item)) for item in items]
-    results = await asyncio.gather(*taken, return_exceptions=True)
+    results = await waiting_for_all([partial(attempt, relay, item) for item in items])
     answers = [batch_result(result) for result in results]
     if as_lines:
         return Response(b"".join(orjson.dumps(one) + b"\n" for one in answers), media_type=NDJSON[0])
     return Json(answers)
+
+
+def read_list(body: bytes) -> Any:
+    try:
+        return decode(body)
+    except NotJson as refusal:
+        if body.lstrip().startswith(b"{"):
+            raise NotJson(f"{refusal.detail}; for a tip a line send Content-Type: {NDJSON[0]}") from None
+        raise
 
 
 def read_lines(body: bytes) -> list[Any]:
@@ -95,10 +102,10 @@ def attempt(relay: Wiring, item: Any, told: Told) -> None:
         told(refusal)
 
 
-def batch_result(result: Delivered | BaseException) -> dict[str, Any]:
+def batch_result(result: Delivered | Exception) -> dict[str, Any]:
     if isinstance(result, Refusal):
         return problem_body(result)
-    if isinstance(result, BaseException):
+    if isinstance(result, Exception):
         raise result
     status, _ = status_of(result)
     return {"status_code": status, "replayed": result.replayed, **answer(result)}
