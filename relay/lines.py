@@ -59,12 +59,12 @@ class Line:
 
     def place(self, receipt: Receipt) -> None:
         """Put a receipt where its status belongs, and tell the watch."""
-        tip = receipt.tip
+        tip, status = receipt.tip, receipt.status
         for part in (self.waiting, self.sent, self.uncertain, self.called, self.late):
             part.pop(tip.id, None)
-        if receipt.status is not Status.UNCERTAIN:
+        if status is not Status.UNCERTAIN:
             self._overtaken.discard(tip.id)
-        match receipt.status:
+        match status:
             case Status.ACCEPTED:
                 back = bool(self.waiting) and receipt.seq < next(reversed(self.waiting.values())).seq
                 self.waiting[tip.id] = receipt
@@ -73,7 +73,7 @@ class Line:
                 self.watch.drop(tip.id)
             case Status.SENT:
                 self.sent[tip.id] = receipt
-                self._overtaken.update(one.tip.id for one in self.uncertain.values() if one.seq < receipt.seq)
+                self._overtaken.update([one.tip.id for one in self.uncertain.values() if one.seq < receipt.seq])
                 self.watch.add(tip.id, tip.shown, tip.amount)
             case Status.UNCERTAIN:
                 self.uncertain[tip.id] = receipt
@@ -268,7 +268,7 @@ class Line:
             return moved
         early = self._early.pop(receipt.tip.id, [])
         moved.append(self._move(receipt, status, at, why, evidence))
-        if status in (Status.PLAYED, Status.UNCERTAIN):
+        if early and status in (Status.PLAYED, Status.UNCERTAIN):
             moved += self.found(early, at)
         if moved[-1].status is Status.UNCERTAIN and self._policy != "hold":
             moved += self.resolve(moved[-1], self._policy, at, "the setting RELAY_UNCERTAIN")

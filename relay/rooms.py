@@ -95,7 +95,7 @@ class Room:
         for tip, other in self.unwritten.items():
             if other != token and tip in self.line.sent:
                 return None  # and so do those that were pumped before, and are not written yet
-        return token if len(self.line.sent) + self.pending[token] < FLIGHT_TIPS_MAX else None
+        return token if len(self.line.sent) + self.pending.get(token, 0) < FLIGHT_TIPS_MAX else None
 
     def accept(self, receipt: Receipt, at: float) -> tuple[Receipt, Token]:
         """A tip just taken: on its way at once where a page is free and nobody waits."""
@@ -103,7 +103,7 @@ class Room:
         if token is not None:
             assert self.seat is not None
             receipt = move(receipt, *sent_to(token[0], at), generation=token[0], journal=self.seat.journal)
-        self.pending[token] += 1
+        self.pending.add(token)
         return receipt, token
 
     def accepted(self, receipt: Receipt | None, token: Token) -> None:

@@ -40,12 +40,13 @@ Token = tuple[int, int] | None
 class Pending(dict[Token, int]):
     """How many tips the store has not answered for yet, by the page that they are for."""
 
-    def __missing__(self, token: Token) -> int:
-        return 0
-
     def only(self, token: Token) -> bool:
         """None of them is for another page."""
         return all(other is None or other == token for other in self) if self else True
+
+    def add(self, token: Token) -> None:
+        """One more is being kept."""
+        self[token] = self.get(token, 0) + 1
 
     def drop(self, token: Token) -> None:
         """One is answered for."""

@@ -410,7 +410,8 @@ async def test_receipts_are_filtered_by_model_and_status(platform, page):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("status", "lost"), ("limit", "0"), ("limit", "many"), ("limit", "5000"), ("after", "-1")]
+    ("field", "value"),
+    [("status", "lost"), ("modle", "coco"), ("limit", "0"), ("limit", "many"), ("limit", "5000"), ("after", "-1")],
 )
 async def test_a_query_that_cannot_be_is_named(door, field, value):
     """400 with the field's name and what it held."""

@@ -227,8 +227,8 @@ def test_a_chain_is_followed_in_long_strides():
         db.execute("CREATE TABLE entries (n INTEGER PRIMARY KEY, k INTEGER, prev INTEGER, far INTEGER)")
         chains = Chains("entries", "n")
         for _ in range(2000):
-            link, prev = chains.following("coco")
-            db.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (link.row, link.k, prev, link.far))
+            link = chains.following("coco")
+            db.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", (link.row, link.k, link.prev, link.far))
             chains.add("coco", link)
         chains.committed()
         db.create_scalar_function("step", lambda n: steps.append(n) or n, 1)

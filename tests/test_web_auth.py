@@ -8,6 +8,8 @@ import pytest
 from kit import FEED_KEY, KEY, TIPS_KEY, Platform
 from standardwebhooks import Webhook
 
+from relay.settings import BATCH_BODY_BYTES_MAX
+
 BODY = json.dumps({"id": "t1", "model": "coco", "tipper": "john", "amount": 20})
 CALLS = [  # every call that needs a right, and which one
     ("POST", "/tips", "tips"),
@@ -78,6 +80,13 @@ async def test_a_wrong_key_is_refused(nobody, header):
     answer = await nobody.get("/models", headers={"Authorization": header.encode("latin-1")})
     assert 401 == answer.status_code
     assert KEY not in answer.text
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no key", "a wrong one"])
+async def test_a_batch_of_nobodys_is_refused_before_it_is_read(nobody, headers):
+    """Its size is not even looked at: 401 and not 413."""
+    answer = await nobody.post("/tips/batch", content=b" " * (BATCH_BODY_BYTES_MAX + 1), headers=headers)
+    assert 401 == answer.status_code
 
 
 @pytest.mark.parametrize("header", [f"bearer {KEY}", f"BEARER {KEY}", f"Bearer   {KEY}"])
@@ -170,6 +179,16 @@ async def test_malformed_signature_headers_are_refused(nobody, changed):
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     answer = await nobody.post("/tips", content=BODY, headers=raw)
     assert (401, "unauthenticated") == (answer.status_code, answer.json()["type"])
+
+
+async def test_a_signed_batch_is_taken(relay):
+    """The signature is over the whole body."""
+    async with Platform(relay.url, None) as caller:
+        batch = f"[{BODY}]"
+        answer = await caller.http.post("/tips/batch", content=batch, headers=signed(batch))
+        assert [202] == [one["status_code"] for one in answer.json()]
+        forged = await caller.http.post("/tips/batch", content=batch + " ", headers=signed(batch))
+        assert 401 == forged.status_code
 
 
 async def test_a_body_that_is_no_utf8_can_be_signed_and_refused(nobody):

@@ -27,6 +27,7 @@ class Link(Struct, frozen=True, gc=False):
 
     row: int = 0
     k: int = 0
+    prev: int = 0
     far: int = 0
 
 
@@ -52,11 +53,11 @@ class Chains:
         """The model's newest row that was kept."""
         return self.heads.get(model, NOBODY)
 
-    def following(self, model: str) -> tuple[Link, int]:
-        """The link of the model's next row, and the row before it. It has still to be added."""
+    def following(self, model: str) -> Link:
+        """The link of the model's next row. It has still to be added."""
         head = self._fresh.get(model) or self.heads.get(model, NOBODY)
-        far = head.row if head.k and head.k % STRIDE == 0 else head.far
-        return Link(self._given + 1, head.k + 1, far), head.row
+        k = head.k
+        return Link(self._given + 1, k + 1, head.row, head.row if k and k % STRIDE == 0 else head.far)
 
     def add(self, model: str, link: Link) -> None:
         self._fresh[model] = link
@@ -79,10 +80,10 @@ class Chains:
 
     def load(self, db: apsw.Connection) -> None:
         saved = fetch(db, "SELECT model, row, k, far FROM chains WHERE tab = ?", (self._table,))
-        heads = {model: Link(row, k, far) for model, row, k, far in saved}
+        heads = {model: Link(row, k, far=far) for model, row, k, far in saved}
         rest = f"SELECT {self._key}, model, k, far FROM {self._table} WHERE {self._key} > ? ORDER BY {self._key}"
         for row, model, k, far in fetch(db, rest, (number(db, f"{self._table}_saved"),)):
-            heads[model] = Link(row, k, far)  # as it comes, or the same once more
+            heads[model] = Link(row, k, far=far)  # as it comes, or the same once more
         newest = fetch(db, f"SELECT max({self._key}) FROM {self._table}")[0][0] or 0
         self.last = self._given = max(newest, number(db, f"{self._table}_last"))
         self.heads = heads  # readers go on with what they knew until all of it is known

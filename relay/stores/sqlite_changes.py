@@ -73,9 +73,9 @@ class Ledger:
         for draft in change.entries:
             model = draft.model
             body = orjson.dumps(draft.body).decode()
-            link, prev = self.entries.following(model)
+            link = self.entries.following(model)
             self.entries.add(model, link)
-            self._entries.append((link.row, link.k, prev, link.far, model, draft.type, draft.at, body))
+            self._entries.append((link.row, link.k, link.prev, link.far, model, draft.type, draft.at, body))
             entries.append(Entry(link.row, model, draft.type, draft.at, draft.body))
         return Kept(tuple(entries), receipt)
 
@@ -83,14 +83,14 @@ class Ledger:
         """The receipt with its number; None where its id has a record already."""
         tip = receipt.tip
         model = tip.model
-        link, prev = self.tips.following(model)
+        link = self.tips.following(model)
         is_open = receipt.is_open
         db.execute(
             NEW_TIP,
             (
                 link.row,
                 link.k,
-                prev,
+                link.prev,
                 link.far,
                 tip.id,
                 model,

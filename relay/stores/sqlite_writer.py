@@ -202,16 +202,12 @@ class Writer(StoreFile):
         return True
 
     def _resolve(self, done: Done) -> None:
-        self._tell(self._known, [result for _, result in done])
-        for told, result in done:
-            self._tell(told, result)
-
-    def _tell(self, listener: Callable[[Any], None], what: Any) -> None:
         """One listener's fault is not the others'."""
-        try:
-            listener(what)
-        except Exception as error:
-            self._loop.call_exception_handler({"message": "a change's listener failed", "exception": error})
+        for told, result in ((self._known, [result for _, result in done]), *done):
+            try:
+                told(result)
+            except Exception as error:
+                self._loop.call_exception_handler({"message": "a change's listener failed", "exception": error})
 
     # -- on the thread ----------------------------------------------------------
 

@@ -22,6 +22,7 @@ from relay.web.bodies import decode, read_body
 from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
 
+LIST_PARAMETERS = ("model", "status", "after", "limit")
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
@@ -55,6 +56,7 @@ async def post_batch(request: Request) -> Response:
     """Many tips in one request, as a JSON array or a line each (NDJSON), and answered alike: a result per item, in
     order. One bad item harms no other, and what comes together is kept in one commit."""
     relay = wiring(request)
+    relay.keys.check_early(request.headers, "tips")  # megabytes are not read for nobody
     body = await read_body(request, BATCH_BODY_BYTES_MAX)
     relay.keys.check(request.headers, "tips", body)
     as_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
@@ -130,6 +132,11 @@ async def list_tips(request: Request) -> Response:
     relay = wiring(request)
     relay.keys.check(request.headers, "tips")
     query = request.query_params
+    for name in query.keys() - LIST_PARAMETERS:  # a filter with a typing error would show everybody's
+        raise Invalid(
+            f"{shown(name)} (with {shown(query[name])}) is no parameter of this list: use {', '.join(LIST_PARAMETERS)}",
+            field=name[:60],
+        )
     status = query.get("status")
     if status is not None and status not in set(Status):
         raise Invalid(f"'status' must be one of {', '.join(Status)}, not {shown(status)}", field="status")

@@ -27,7 +27,7 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """One whole message as a server sends it."""
     size = len(payload)
     if size < 126:
-        return bytes((FINAL | opcode, size)) + payload
+        return b"%c%c%b" % (FINAL | opcode, size, payload)
     if size < 65536:
         return bytes((FINAL | opcode, 126)) + size.to_bytes(2, "big") + payload
     return bytes((FINAL | opcode, 127)) + size.to_bytes(8, "big") + payload
