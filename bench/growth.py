@@ -69,8 +69,8 @@ WORDS: Mapping[str, Sequence[str]] = {"": ("pages", "stored")} | {
     point.name: (f"{point.pages:,}", f"{point.stored:,}") for point in POINTS
 }
 
-# Each model's ids are at a place of their own among those that are stored: a platform's random ids are no kinder.
-ID = '"id":"{i}-{n}"'
+# Somewhere among those that are stored, each time elsewhere, as a platform's random ids are.
+ID = '"id":"{i}-{h}{n}"'
 
 
 def contender(point: Point, shrink: float) -> Contender:

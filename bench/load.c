@@ -4,6 +4,7 @@
  * message carries its number as @00000042@, which is all that is looked for in what comes back.
  *
  *   {n} the message's number   {i} the index of the socket it is from, or for   {t} that socket's line of --tickets
+ *   {h} a number that is the message's own and tells nothing of its order, in hexadecimal
  *   {l} the body's length      {r} the number that stands behind --ack-key, or behind --ping; in what a publisher says, its own
  *
  * Connects, says so on standard output, then does what standard input asks, one line each, and answers each with a line of JSON:
@@ -115,6 +116,13 @@ static void print_latency(const char *name, const Latency *l) {
 
 /* --- templates ------------------------------------------------------------------------------------------------------------- */
 
+/* MurmurHash3's finalizer: neighbours come far apart, and no two to the same place. */
+static uint32_t scatter(uint32_t n) {
+    n = (n ^ n >> 16) * 0x85ebca6b;
+    n = (n ^ n >> 13) * 0xc2b2ae35;
+    return n ^ n >> 16;
+}
+
 static size_t expand(const char *template, char *out, uint32_t n, uint32_t i, uint64_t l, uint64_t r) {
     char *to = out;
     for (const char *from = template; *from;) {
@@ -122,6 +130,7 @@ static size_t expand(const char *template, char *out, uint32_t n, uint32_t i, ui
             switch (from[1]) {
             case 'n': to += sprintf(to, "@%08u@", n); from += 3; continue;
             case 'i': to += sprintf(to, "%06u", i); from += 3; continue;
+            case 'h': to += sprintf(to, "%08x", scatter(n)); from += 3; continue;
             case 't': to = stpcpy(to, tickets[i]); from += 3; continue;
             case 'l': to += sprintf(to, "%lu", (unsigned long)l); from += 3; continue;
             case 'r': to += sprintf(to, "%lu", (unsigned long)r); from += 3; continue;
