@@ -27,9 +27,8 @@ class TickingClock(Clock):
         self.at += seconds
 
 
-@lru_cache(maxsize=1024)
 def iso(at: float) -> str:
-    """`2026-11-22T16:46:00.123Z`: how every time is written in answers. What happens at once is written many times."""
+    """`2026-11-22T16:46:00.123Z`: how every time is written in answers."""
     second = int(at // 1)
     return f"{_iso_second(second)}.{int((at - second) * 1000):03d}Z"
 

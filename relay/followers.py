@@ -233,8 +233,8 @@ class Followers:
     def publish(self, entries: Sequence[Entry]) -> None:
         """Called by the store, on the event loop, in the order of `n`."""
         epoch = self.store.epoch
-        self.published = entries[-1].n
-        for entry in entries if self._circles else ():
+        for entry in entries:
+            self.published = entry.n
             encoded: dict[Audience, bytes | None] = {}
             for circle in (*self._circles.get(entry.model, ()), *self._circles.get(None, ())):
                 audience = circle.audience

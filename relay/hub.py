@@ -216,7 +216,7 @@ class Hub:
             room.seat.socket.tell(messages.uncertain(list(room.line.uncertain.values())))
         if Status.SENT in statuses:
             for receipt in moved:
-                if room.line.sent.get(receipt.tip.id) is receipt:
+                if room.line.sent.get(receipt.tip.id) is receipt:  # else it has moved on while it was kept
                     self._hand_over(room, receipt)
 
     def _hand_over(self, room: Room, receipt: Receipt) -> None:

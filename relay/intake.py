@@ -57,10 +57,9 @@ class Intake:
             room = await self._hub.room(tip.model)
             if room.is_full and await self._hub.store.receipt(tip.id) is None:  # a retry needs no place
                 raise LineFull(f"{LINE_TIPS_MAX} tips wait for model '{tip.model}' already: try later", retry_after=10)
+            self._take(room, tip, told)
         except Exception as error:
             told(error)
-        else:
-            self._take(room, tip, told)
 
     def _take(self, room: Room, tip: Tip, told: Told) -> None:
         at = self._hub.clock.now()
@@ -72,11 +71,19 @@ class Intake:
         self._hub.store.hand_in(change, partial(self._accepted, room, tip, found, token, told))
 
     def _accepted(self, room: Room, tip: Tip, found: Preview, token: Token, told: Told, kept: Kept | Exception) -> None:
+        try:
+            delivered = self._enter(room, tip, found, token, kept)
+        except Exception as error:  # a refusal; or a fault of ours, and somebody waits for an answer all the same
+            told(error)
+        else:
+            told(delivered)
+
+    def _enter(self, room: Room, tip: Tip, found: Preview, token: Token, kept: Kept | Exception) -> Delivered:
+        """A tip that was kept enters its room."""
         if isinstance(kept, Exception):
             room.accepted(None, token)
             self._hub.drop(room)
-            told(kept)
-            return
+            raise kept
         receipt = kept.receipt
         assert receipt is not None
         if kept.replayed:
@@ -89,10 +96,7 @@ class Intake:
             self._hub.move(room, (receipt,))
         self._hub.pump(room)
         if kept.replayed and not receipt.tip.same_order(tip):
-            told(
-                IdReused(
-                    f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
-                )
+            raise IdReused(
+                f"tip '{tip.id}' was posted before with other content, which stands: use a new id for a new tip"
             )
-        else:
-            told(Delivered(room.line.find(tip.id) or receipt, kept.replayed, room, found))
+        return Delivered(room.line.find(tip.id) or receipt, kept.replayed, room, found)

@@ -151,7 +151,8 @@ def tip(receipt: Receipt, *, run: int, at: float) -> bytes:
         "run": run,
         "at": round(at, 3),
     }
-    if any(step.evidence and step.evidence.get("word") == "replay" for step in receipt.timeline[2:]):
+    doubted = receipt.timeline[3:]  # somebody's word comes after accepted, sent and uncertain
+    if any(step.evidence and step.evidence.get("word") == "replay" for step in doubted):
         frame["replay"] = True
     return orjson.dumps(frame)
 

@@ -1,4 +1,4 @@
-"""Counters for Prometheus. Label children are made once and kept: looking them up costs more than counting."""
+"""Counters for Prometheus. Nothing is looked up for a count that every tip makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from relay.tips import Status
 
 
 class Steps(Collector):
-    """Changes of tips that were kept. Every tip makes three, and a `Counter` takes four calls and a lock for each."""
+    """Changes of tips that were kept. A tip makes three at least, and a `Counter` takes four calls and a lock for each."""
 
     def __init__(self) -> None:
         self.count = dict.fromkeys(Status, 0)  # on the event loop only

@@ -100,7 +100,7 @@ class Receipt(Struct, frozen=True, gc=False):
     accepted_at: float
     expires_at: float
     timeline: tuple[Step, ...]
-    status: Status = Status.ACCEPTED  # of the newest step
+    status: Status  # of the newest step
     seq: int = 0  # the order of acceptance, given by the store
     generation: int | None = None  # of the page it was last sent to
     journal: str | None = None  # of that page
@@ -116,7 +116,8 @@ class IllegalMove(AssertionError):
 
 def accept(tip: Tip, at: float) -> Receipt:
     """The receipt of a tip that has just been taken."""
-    return Receipt(tip, at, at + tip.expires_in, (Step(Status.ACCEPTED, at, "the platform posted it"),))
+    first = Step(Status.ACCEPTED, at, "the platform posted it")
+    return Receipt(tip, at, at + tip.expires_in, (first,), first.status)
 
 
 def move(

@@ -270,7 +270,7 @@ class PublicRoom:
 
     def take(self, tip):
         receipt, token = self.room.accept(accept(tip, self.at), self.at)
-        self.drafts.append(tip_entry(replace(receipt, timeline=receipt.timeline[:1])))
+        self.drafts.append(tip_entry(accept(tip, self.at)))
         self.room.accepted(receipt, token)
         self.room.hand_over(receipt, self.at)
 

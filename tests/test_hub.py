@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from unit_kit import House, a_tip, queue_event, settle, steps
 
+from relay.announcer import Announcer
 from relay.errors import (
     AlreadySent,
     IdReused,
@@ -51,6 +52,15 @@ async def test_nothing_moves_before_it_is_kept(house):
     house.store.let_go()
     await settle()
     assert (["t1"], "sent") == (page.socket.tips, (await delivering).receipt.status)
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting(house, monkeypatch):
+    """Who posted hears of it, and does not wait for ever: the tip was kept, and a retry finds it."""
+    monkeypatch.setattr(Announcer, "tip", lambda *_: 1 / 0)
+    async with asyncio.timeout(1):
+        with pytest.raises(ZeroDivisionError):
+            await house.intake.delivered(a_tip())
+        assert (await house.intake.delivered(a_tip())).replayed
 
 
 async def test_a_waiting_tip_is_kept_as_sent_before_it_is_sent(house):

@@ -467,6 +467,19 @@ async def test_a_listener_that_fails_stops_nobody(disk):
     assert [ZeroDivisionError, ZeroDivisionError] == [type(fault) for fault in faults]
 
 
+async def test_a_fault_of_ours_behind_the_commit_leaves_nobody_waiting(disk, monkeypatch):
+    """Everybody of that group is told to try again; what was kept is there, and the retry finds it."""
+    with monkeypatch.context() as patched:
+        patched.setattr(disk._ledger, "committed", lambda: 1 / 0)
+        group = [store_later(disk, f"t{n}") for n in range(3)]
+        async with asyncio.timeout(2):
+            told = await asyncio.gather(*group, return_exceptions=True)
+    assert [StoreUnavailable] * 3 == [type(one) for one in told]
+    await recovered(disk)
+    again = [await store_later(disk, f"t{n}") for n in range(4)]
+    assert [True, True, True, False] == [kept.replayed for kept in again]
+
+
 async def test_a_sweep_that_is_refused_is_made_up_for(disk):
     """What a full disk kept from going goes later."""
     for n in range(6):

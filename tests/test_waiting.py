@@ -31,3 +31,8 @@ async def test_an_answer_may_come_at_once():
     """As a refusal does."""
     future = waiting_for_all([lambda told: told(1), lambda told: told(2)])
     assert [1, 2] == await asyncio.wait_for(future, 1)
+
+
+async def test_nobody_to_wait_for_is_no_wait():
+    """An empty list is answered."""
+    assert [] == await asyncio.wait_for(waiting_for_all([]), 1)

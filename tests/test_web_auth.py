@@ -84,7 +84,11 @@ async def test_a_wrong_key_is_refused(nobody, header):
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["no key", "a wrong one"])
 async def test_a_batch_of_nobodys_is_refused_before_it_is_read(nobody, headers):
-    """Its size is not even looked at: 401 and not 413."""
+    """Nothing of it is kept or looked at, not even its size: 401 and not 413. Who closes behind it hears that too."""
+    for more in ({}, {"Connection": "close"}):
+        body = b" " * (BATCH_BODY_BYTES_MAX - 1)
+        answer = await nobody.post("/tips/batch", content=body, headers=headers | more)
+        assert 401 == answer.status_code
     answer = await nobody.post("/tips/batch", content=b" " * (BATCH_BODY_BYTES_MAX + 1), headers=headers)
     assert 401 == answer.status_code
 

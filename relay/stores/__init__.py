@@ -161,7 +161,7 @@ def waiting(begin: Callable[[Callable[[Any], None]], None]) -> asyncio.Future[An
 
 
 def waiting_for_all(begins: Sequence[Callable[[Callable[[Any], None]], None]]) -> asyncio.Future[list[Any]]:
-    """The future of what all of them tell later, in their order; an error is told like a result."""
+    """The future of what all of them tell later, each once, in their order; an error is told like a result."""
     future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
     answers: list[Any] = [None] * len(begins)
     left = len(begins)
@@ -173,6 +173,8 @@ def waiting_for_all(begins: Sequence[Callable[[Callable[[Any], None]], None]]) -
         if not left:
             settle(future, answers)
 
+    if not begins:
+        future.set_result(answers)
     for number, begin in enumerate(begins):
         begin(partial(told, number))
     return future

@@ -27,7 +27,7 @@ class Link(Struct, frozen=True, gc=False):
 
     row: int = 0
     k: int = 0
-    prev: int = 0
+    prev: int = 0  # known of those that `following` gave; a head out of the file needs none
     far: int = 0
 
 

@@ -51,6 +51,7 @@ class Writer(StoreFile):
         self._urgent = False  # one of the jobs is
         self._turns = self._company = 0
         self._busy = True  # the thread has the connection
+        self._under_way: list[Job] = []  # on the thread: whatever happens there, each of them is told
         self._opened = False  # from then on there are:
         self._loop: asyncio.AbstractEventLoop
         self._tried: asyncio.Future[None]  # once the file was opened, or could not be
@@ -137,14 +138,15 @@ class Writer(StoreFile):
         if self._beginning is not None:
             self._beginning.cancel()
             self._beginning = None
-        self._busy, self._urgent = True, False
+        self._busy, self._urgent, self._under_way = True, False, []
         if self._rest_is_due:
             self._tasks.put(self._copy_rest)
         elif self._asides:
             job = self._asides.popleft()
+            self._under_way = [job]
             self._tasks.put(lambda: self._alone(job))
         elif self._jobs:
-            group = [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_JOBS_MAX))]
+            self._under_way = group = [self._jobs.popleft() for _ in range(min(len(self._jobs), BATCH_JOBS_MAX))]
             self._tasks.put(self._execute(group))
         elif self.closing:
             self._tasks.put(self._let_go)
@@ -217,7 +219,7 @@ class Writer(StoreFile):
                 done = task()
             except Exception as error:  # a fault of ours: the file is opened anew
                 self._give_up(f"{type(error).__name__}: {error}")
-                done = []
+                done = [(told, self._unavailable()) for _, told in self._under_way]
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
                 self._loop.call_soon_threadsafe(self._back, done)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -27,6 +28,16 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     except ClientDisconnect:
         raise NotJson("the body ended before it was complete: nothing of it was kept") from None
     return bytes(body)
+
+
+async def skip_body(request: Request, bytes_max: int) -> None:
+    """Let a body come, up to `bytes_max`, and keep nothing of it."""
+    size = 0
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > bytes_max:
+                return
 
 
 def decode(body: bytes) -> Any:

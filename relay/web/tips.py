@@ -18,10 +18,11 @@ from relay.settings import BATCH_BODY_BYTES_MAX, BATCH_TIPS_MAX, PAGE_RECEIPTS_M
 from relay.stores import waiting, waiting_for_all
 from relay.tips import Status, read_tip, receipt_as_json, shown
 from relay.views import page_as_json, preview_as_json
-from relay.web.bodies import decode, read_body
+from relay.web.bodies import decode, read_body, skip_body
 from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
 
+A_LINE_EACH = "for a tip a line send Content-Type: application/x-ndjson"
 LIST_PARAMETERS = ("model", "status", "after", "limit")
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -56,13 +57,18 @@ async def post_batch(request: Request) -> Response:
     """Many tips in one request, as a JSON array or a line each (NDJSON), and answered alike: a result per item, in
     order. One bad item harms no other, and what comes together is kept in one commit."""
     relay = wiring(request)
-    relay.keys.check_early(request.headers, "tips")  # megabytes are not read for nobody
+    try:
+        relay.keys.check_early(request.headers, "tips")  # megabytes are not kept for nobody
+    except Refusal:
+        await skip_body(request, BATCH_BODY_BYTES_MAX)  # who is still sending would not hear the answer
+        raise
     body = await read_body(request, BATCH_BODY_BYTES_MAX)
     relay.keys.check(request.headers, "tips", body)
     as_lines = request.headers.get("content-type", "").partition(";")[0].strip().lower() in NDJSON
     items = read_lines(body) if as_lines else read_list(body)
     if not isinstance(items, list) or not 1 <= len(items) <= BATCH_TIPS_MAX:
         what = f"a list of {len(items)}" if isinstance(items, list) else shown(items)
+        what += f" ({A_LINE_EACH})" if isinstance(items, dict) and not as_lines else ""
         raise Invalid(f"the body must be a list of 1 to {BATCH_TIPS_MAX} tips, not {what}")
     # Taken in order, and therefore kept in order; the store commits what comes together in one go.
     results = await waiting_for_all([partial(attempt, relay, item) for item in items])
@@ -77,7 +83,7 @@ def read_list(body: bytes) -> Any:
         return decode(body)
     except NotJson as refusal:
         if body.lstrip().startswith(b"{"):
-            raise NotJson(f"{refusal.detail}; for a tip a line send Content-Type: {NDJSON[0]}") from None
+            raise NotJson(f"{refusal.detail} ({A_LINE_EACH})") from None
         raise
 
 
@@ -132,11 +138,10 @@ async def list_tips(request: Request) -> Response:
     relay = wiring(request)
     relay.keys.check(request.headers, "tips")
     query = request.query_params
-    for name in query.keys() - LIST_PARAMETERS:  # a filter with a typing error would show everybody's
-        raise Invalid(
-            f"{shown(name)} (with {shown(query[name])}) is no parameter of this list: use {', '.join(LIST_PARAMETERS)}",
-            field=name[:60],
-        )
+    unknown = next((name for name in query if name not in LIST_PARAMETERS), None)
+    if unknown is not None:  # a filter with a typing error would show everybody's
+        known = ", ".join(LIST_PARAMETERS)
+        raise Invalid(f"{shown(unknown)} is no parameter of this list: use {known}", field=unknown[:60])
     status = query.get("status")
     if status is not None and status not in set(Status):
         raise Invalid(f"'status' must be one of {', '.join(Status)}, not {shown(status)}", field="status")

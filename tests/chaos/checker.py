@@ -98,6 +98,8 @@ def judge(facts: Facts) -> Verdict:
     for tip, receipt in receipts.items():
         status = receipt["status"]
         verdict.statuses[status] += 1
+        if status != receipt["timeline"][-1]["status"]:
+            verdict.broken.append(f"truth: {tip} is {status} and its last step is {receipt['timeline'][-1]['status']}")
         verdict.broken += doubt_resolved_by_time(receipt)
         if status in PLAYED and not calls[tip] and not told(receipt):
             verdict.lost.append(tip)
