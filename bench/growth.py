@@ -69,7 +69,7 @@ WORDS: Mapping[str, Sequence[str]] = {"": ("pages", "stored")} | {
     point.name: (f"{point.pages:,}", f"{point.stored:,}") for point in POINTS
 }
 
-# Somewhere among those that are stored, each time elsewhere, as a platform's random ids are.
+# Among those of one model as `Past.id` scatters them, each time elsewhere, as random ids are; before them all where they rise.
 ID = '"id":"{i}-{h}{n}"'
 
 

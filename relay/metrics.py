@@ -12,7 +12,7 @@ from relay.tips import Status
 
 
 class Steps(Collector):
-    """Changes of tips that were kept. A tip makes three at least, and a `Counter` takes four calls and a lock for each."""
+    """Changes of tips that were kept. A tip makes three or more; a `Counter` takes four calls and a lock for each."""
 
     def __init__(self) -> None:
         self.count = dict.fromkeys(Status, 0)  # on the event loop only

@@ -4,7 +4,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from unit_kit import T0, FakeSocket, a_receipt, a_tip
 
 from relay.announcements import pass_on
