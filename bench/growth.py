@@ -69,7 +69,7 @@ WORDS: Mapping[str, Sequence[str]] = {"": ("pages", "stored")} | {
     point.name: (f"{point.pages:,}", f"{point.stored:,}") for point in POINTS
 }
 
-# Among those of one model as `Past.id` scatters them, each time elsewhere, as random ids are; before them all where they rise.
+# Among those of one model as `Past.id` scatters them, each time elsewhere, as random ids are; else before all of them.
 ID = '"id":"{i}-{h}{n}"'
 
 
