@@ -480,6 +480,21 @@ async def test_a_fault_of_ours_behind_the_commit_leaves_nobody_waiting(disk, mon
     assert [True, True, True, False] == [kept.replayed for kept in again]
 
 
+async def test_each_is_told_once_also_where_the_file_cannot_be_opened_again(disk, monkeypatch):
+    """A second fault, in opening it, is nothing to those who were told of the first."""
+    told = []
+    with monkeypatch.context() as patched:
+        patched.setattr(disk._ledger, "committed", lambda: 1 / 0)
+        patched.setattr(disk._ledger, "load", lambda _: 1 / 0)
+        disk.hand_in(Change(new=accept(a_tip("t1"), T0)), told.append)
+        async with asyncio.timeout(5):
+            for number in range(4):  # the file is tried once more before each of them hears
+                with pytest.raises(StoreUnavailable):
+                    await store_later(disk, f"later{number}")
+    assert [StoreUnavailable] == [type(one) for one in told]
+    await recovered(disk)
+
+
 async def test_a_sweep_that_is_refused_is_made_up_for(disk):
     """What a full disk kept from going goes later."""
     for n in range(6):

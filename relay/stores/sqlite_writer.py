@@ -163,6 +163,7 @@ class Writer(StoreFile):
 
     def _back(self, done: Done) -> None:
         """The thread is done with the connection."""
+        self._under_way = []  # told now, and not once more by whatever goes wrong next
         self._resolve(done)
         if not self._tried.done():
             self._tried.set_result(None)

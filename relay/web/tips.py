@@ -22,9 +22,9 @@ from relay.web.bodies import decode, read_body, skip_body
 from relay.web.replies import Json, problem_body
 from relay.web.wiring import Wiring, wiring
 
-A_LINE_EACH = "for a tip a line send Content-Type: application/x-ndjson"
 LIST_PARAMETERS = ("model", "status", "after", "limit")
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+A_LINE_EACH = f"for a tip a line send Content-Type: {NDJSON[0]}"
 
 
 def order(relay: Wiring, item: Any, key: str | None, told: Told) -> None:
