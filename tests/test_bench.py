@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,10 +36,15 @@ def liar(lie: str) -> Contender:
     return Contender("liar", command, speaks={"ws": WS_FEED}, environment=lambda: {"LIE": lie})
 
 
+def doubts(run: Mapping[str, Any]) -> list[str]:
+    """Its notes, but for the one that says only what else this machine was doing."""
+    return [note for note in run["notes"] if "the load was busy" not in note]
+
+
 def test_an_honest_server_is_believed():
-    """Every reader gets every message once: the figure counts, without a note."""
+    """Every reader gets every message once: the figure counts, and nothing puts it in doubt."""
     (run,) = play(liar(""), "ws", fanout.MEASURES[:1], **SHORT)
-    assert [] == run["notes"]
+    assert [] == doubts(run)
     assert run["value"] > 0
 
 
@@ -46,7 +53,7 @@ def test_a_lost_or_doubled_message_fails_its_run(lie: str):
     """No figure without every message to every reader, once."""
     (run,) = play(liar(lie), "ws", fanout.MEASURES[:1], **SHORT)
     assert run["value"] is None
-    assert lie in run["notes"][0]
+    assert lie in doubts(run)[0]
 
 
 def test_an_answer_that_never_comes_fails_its_run():
@@ -54,7 +61,7 @@ def test_an_answer_that_never_comes_fails_its_run():
     mute = replace(liar(""), speaks={"ws": WS_FEED | {"answer": "a word that it never says"}})
     (run,) = play(mute, "ws", fanout.MEASURES[:1], **SHORT)
     assert run["value"] is None
-    assert "1 unanswered" in run["notes"][0]
+    assert "1 unanswered" in doubts(run)[0]
 
 
 def test_a_rival_in_a_goal_is_measured():
@@ -68,7 +75,7 @@ def test_a_rival_in_a_goal_is_measured():
 def test_the_relay_s_feed_can_be_measured(part: str):
     """A tip becomes one entry for every reader, over both transports."""
     runs = list(play(TABLE["relay"], part, fanout.MEASURES[:1], **SHORT))
-    assert [("rate", [])] == [(run["column"], run["notes"]) for run in runs]
+    assert [("rate", [])] == [(run["column"], doubts(run)) for run in runs]
     assert runs[0]["value"] > 0
 
 

@@ -124,4 +124,5 @@ def test_growth_can_be_measured(place: None, name: str):
     runs = list(play(growth.contender(point, shrink), growth.PART, measures, shrink, 0.3))
     columns = [column.name for column in growth.COLUMNS if column.name != "swept" or point.sweeping]
     assert columns == [run["column"] for run in runs], runs
-    assert all(run["value"] > 0 for run in runs)
+    # Processor time is told in hundredths of a second: a server that shares its core may use less in so short a loop.
+    assert all(run["value"] > 0 or (run["value"] == 0 and "cost" in run["column"]) for run in runs), runs
