@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from bench_kit import doubts, measured, use_a_place_of_its_own
 
 from bench import fanout, tips
 from bench.contenders import TABLE, WS_FEED, Contender
-from bench.stages import play
 from bench.table import Bound, Column, Results, Times, table, verdicts
 
-SHORT = {"shrink": 0.03, "seconds": 0.3}
+SHRINK = 0.03
 
 
 @pytest.fixture(autouse=True)
-def compiler(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The load is written in C, and what it becomes is not kept."""
-    if shutil.which("cc") is None and not os.environ.get("CI"):
-        pytest.skip("no C compiler")
-    monkeypatch.setenv("BENCH_PLACE", str(tmp_path_factory.getbasetemp() / "bench"))
+def place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_a_place_of_its_own(tmp_path_factory, monkeypatch)
 
 
 def liar(lie: str) -> Contender:
@@ -36,14 +29,9 @@ def liar(lie: str) -> Contender:
     return Contender("liar", command, speaks={"ws": WS_FEED}, environment=lambda: {"LIE": lie})
 
 
-def doubts(run: Mapping[str, Any]) -> list[str]:
-    """Its notes, but for the one that says only what else this machine was doing."""
-    return [note for note in run["notes"] if "the load was busy" not in note]
-
-
 def test_an_honest_server_is_believed():
     """Every reader gets every message once: the figure counts, and nothing puts it in doubt."""
-    (run,) = play(liar(""), "ws", fanout.MEASURES[:1], **SHORT)
+    (run,) = measured(liar(""), "ws", fanout.MEASURES[:1], SHRINK)
     assert [] == doubts(run)
     assert run["value"] > 0
 
@@ -51,7 +39,7 @@ def test_an_honest_server_is_believed():
 @pytest.mark.parametrize("lie", ["lost", "doubled"])
 def test_a_lost_or_doubled_message_fails_its_run(lie: str):
     """No figure without every message to every reader, once."""
-    (run,) = play(liar(lie), "ws", fanout.MEASURES[:1], **SHORT)
+    (run,) = measured(liar(lie), "ws", fanout.MEASURES[:1], SHRINK)
     assert run["value"] is None
     assert lie in doubts(run)[0]
 
@@ -59,7 +47,7 @@ def test_a_lost_or_doubled_message_fails_its_run(lie: str):
 def test_an_answer_that_never_comes_fails_its_run():
     """A publisher that waits in vain posts no more: what little arrived is no figure."""
     mute = replace(liar(""), speaks={"ws": WS_FEED | {"answer": "a word that it never says"}})
-    (run,) = play(mute, "ws", fanout.MEASURES[:1], **SHORT)
+    (run,) = measured(mute, "ws", fanout.MEASURES[:1], SHRINK)
     assert run["value"] is None
     assert "1 unanswered" in doubts(run)[0]
 
@@ -74,7 +62,7 @@ def test_a_rival_in_a_goal_is_measured():
 @pytest.mark.parametrize("part", list(fanout.PARTS))
 def test_the_relay_s_feed_can_be_measured(part: str):
     """A tip becomes one entry for every reader, over both transports."""
-    runs = list(play(TABLE["relay"], part, fanout.MEASURES[:1], **SHORT))
+    runs = measured(TABLE["relay"], part, fanout.MEASURES[:1], SHRINK)
     assert [("rate", [])] == [(run["column"], doubts(run)) for run in runs]
     assert runs[0]["value"] > 0
 
@@ -82,7 +70,7 @@ def test_the_relay_s_feed_can_be_measured(part: str):
 def test_the_relay_s_tips_can_be_measured():
     """Tips arrive on the page of their model, and the receipt says played."""
     measures = [one for one in tips.MEASURES if one.name == "slow"]
-    runs = list(play(TABLE["relay"], tips.PART, measures, **SHORT))
+    runs = measured(TABLE["relay"], tips.PART, measures, SHRINK)
     assert ["slow_p50", "slow_p99", "slow_played_p50", "slow_played_p99"] == [run["column"] for run in runs]
     assert all(run["value"] > 0 for run in runs), runs
 
