@@ -7,6 +7,7 @@ fails under a room, the room is dropped and made anew from what was kept, as aft
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -15,7 +16,7 @@ import structlog
 from relay import messages, metrics
 from relay.captures import Captures
 from relay.clock import Clock
-from relay.errors import UnknownModel
+from relay.errors import StoreUnavailable, UnknownModel
 from relay.hearing import hear
 from relay.messages import Close
 from relay.rooms import Room
@@ -43,7 +44,8 @@ class Hub:
         self.clock = clock
         self.captures = Captures(clock, settings.anonymous_name)
         self._rooms: dict[str, Room] = {}
-        self._dropped: set[str] = set()  # models whose room the store failed under, until they have a new one
+        self._unread: set[str] = set()  # models whose room is gone, and what it handed in last may be on its way still
+        self._absent: set[str] = set()  # models whose room is to be made although nobody asks for it
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self.arriving = WeakValueDictionary[str, asyncio.Lock]()  # pages take their seats one after the other
         self.spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
@@ -72,9 +74,9 @@ class Hub:
         return await asyncio.shield(loading)
 
     async def _load(self, model: str) -> Room:
-        if model in self._dropped:
-            await self.store.keep(Change())  # whatever the dropped room had handed in is kept or refused by now
-            self._dropped.discard(model)
+        if model in self._unread:
+            await self.store.keep(NOTHING)  # whatever the room before it had handed in is kept or refused by now
+            self._unread.discard(model)
         found = await self.store.room(model)
         if found is None:
             raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
@@ -88,6 +90,32 @@ class Hub:
         if model in self.unkept_holds:
             self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
         return room
+
+    async def bring_back(self, interval: float = 1.0) -> None:
+        """Make the rooms that time has something to decide in although nobody asks for their model: with open tips when
+        the relay began, or dropped since. Until cancelled."""
+        begun = False
+        while True:
+            with contextlib.suppress(StoreUnavailable):  # then in the next round
+                if not begun:
+                    self._absent.update(await self.store.open_models())
+                    begun = True
+                for model in sorted(self._absent):
+                    await self._bring_back(model)
+            await asyncio.sleep(interval)
+
+    async def _bring_back(self, model: str) -> None:
+        self._absent.discard(model)  # dropped again meanwhile, it comes back in here
+        try:
+            await self.room(model)
+        except UnknownModel:
+            self.unkept_holds.pop(model, None)
+        except StoreUnavailable:
+            self._absent.add(model)
+            raise
+        except Exception:
+            self._absent.add(model)
+            log.exception("a room cannot be made", model=model)
 
     async def find_absent(self) -> None:
         """Rooms of models that were online before a restart, so that somebody notices who has not come back."""
@@ -139,18 +167,28 @@ class Hub:
 
     def tick(self) -> None:
         at = self.clock.now()
-        for room in (room for room in self.rooms if room.due <= at):
-            self._tick(room, at)
-        for room in (room for room in self.rooms if room.announcer.due <= at):
-            self._apply(room, speak(room, at))
+        for room in (room for room in self.rooms if room.due <= at or room.announcer.due <= at):
+            self._let_time_decide(room, at)
+
+    def _let_time_decide(self, room: Room, at: float) -> None:
+        try:
+            if room.due <= at:
+                self._tick(room, at)
+            if room.announcer.due <= at:
+                self._apply(room, speak(room, at))
+        except Exception:
+            self.fault(room)
 
     def last_words(self) -> None:
         """The relay is about to end: what has happened is said before the store closes."""
         at = self.clock.now()
         for room in self.rooms:
-            room.announcer.hurry(at)
-            if room.announcer.due <= at and not room.broken:
-                self.commit(room, speak(room, at))
+            try:
+                room.announcer.hurry(at)
+                if room.announcer.due <= at and not room.broken:
+                    self.commit(room, speak(room, at))
+            except Exception:
+                self.fault(room)  # and the others have theirs
 
     def _tick(self, room: Room, at: float) -> None:
         self._apply(room, room.tick(at))
@@ -165,9 +203,12 @@ class Hub:
 
     def forget_idle(self) -> None:
         """Rooms with nobody and nothing in them need no memory."""
-        for room in self.rooms:
-            if room.idle and room.id not in self.arriving:
-                del self._rooms[room.id]
+        gone = {room.id for room in self.rooms if room.idle and room.id not in self.arriving}
+        for model in gone:
+            del self._rooms[model]
+        if gone:
+            self._unread |= gone
+            self.store.hand_in(NOTHING, lambda _: self._unread.difference_update(gone))
 
     # -- keep first, then move ----------------------------------------------------------
 
@@ -210,6 +251,12 @@ class Hub:
         """What was kept is told to the page."""
         if room.broken:
             return
+        try:
+            self._tell_page(room, moved)
+        except Exception:
+            self.fault(room)
+
+    def _tell_page(self, room: Room, moved: tuple[Receipt, ...]) -> None:
         statuses = [one.status for one in moved]
         doubted = Status.UNCERTAIN in statuses
         if doubted and room.seat is not None and not room.changing:  # a page that arrives is told after its welcome
@@ -231,8 +278,13 @@ class Hub:
             answers = TIP_ANSWERS_MAX if first else 0
             room.seat.socket.tell(messages.tip(receipt, run=room.seat.run, at=at), answers)
 
-    def drop(self, room: Room) -> None:
-        """The store failed: what this room has decided since is worth nothing."""
+    def fault(self, room: Room) -> None:
+        """While an exception is handled: it is ours. It stops no other room, and this one begins anew."""
+        log.exception("a fault in a room", model=room.id)
+        self.drop(room, "a fault of the relay")
+
+    def drop(self, room: Room, why: str = "the store failed") -> None:
+        """What this room has decided and the store has not kept is worth nothing: the next one is made of what was."""
         if room.broken:
             return
         room.broken = True
@@ -240,7 +292,8 @@ class Hub:
             self.unkept_holds[room.id] = room.record.stopped
         if self._rooms.get(room.id) is room:
             del self._rooms[room.id]
-            self._dropped.add(room.id)
+            self._unread.add(room.id)
+            self._absent.add(room.id)
         if room.seat is not None:
             room.seat.socket.close(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now")
-        log.error("room dropped", model=room.id, why="the store failed")
+        log.error("room dropped", model=room.id, why=why)

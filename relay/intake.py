@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct
 
 from relay import metrics
-from relay.errors import IdReused, LineFull
+from relay.errors import IdReused, LineFull, Refusal
 from relay.feeds import tip_entry
 from relay.hub import Hub
 from relay.menus import Preview, preview
@@ -73,7 +73,10 @@ class Intake:
     def _accepted(self, room: Room, tip: Tip, found: Preview, token: Token, told: Told, kept: Kept | Exception) -> None:
         try:
             delivered = self._enter(room, tip, found, token, kept)
-        except Exception as error:  # a refusal; or a fault of ours, and somebody waits for an answer all the same
+        except Refusal as refusal:
+            told(refusal)
+        except Exception as error:  # a fault of ours, and somebody waits for an answer all the same
+            self._hub.fault(room)
             told(error)
         else:
             told(delivered)

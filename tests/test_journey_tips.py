@@ -4,6 +4,9 @@ import asyncio
 import json
 
 import pytest
+from kit import serving, serving_coco
+
+from relay.stores.sqlite import SqliteStore
 
 CLEANED = {  # what a tipper calls himself -> what everybody sees
     "<b>bold</b><script>alert(1)</script>": "<b>bold</b><script>alert(1)</script>",
@@ -504,3 +507,13 @@ async def test_a_page_is_told_how_long_a_tip_may_still_wait(relay, platform, clo
     clock.tick(25)
     async with relay.page() as page:
         assert 35 == pytest.approx((await page.next_tip())["ttl"])
+
+
+async def test_a_tip_ends_after_a_restart_although_nobody_asks_for_its_model(tmp_path, clock):
+    """Her page is away and stays away, and no call names her: the deadline is one all the same."""
+    path = str(tmp_path / "relay.db")
+    async with serving_coco(clock=clock, store=SqliteStore(path)) as relay:
+        await relay.platform.accepted("t1", expires_in=60)
+    async with serving(clock=clock, store=SqliteStore(path)) as relay:
+        clock.tick(61)
+        await relay.platform.until("t1", "expired")

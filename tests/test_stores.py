@@ -162,6 +162,15 @@ async def test_a_room_is_a_model_and_her_tips_whose_life_goes_on(store):
     assert [s for s in statuses if s not in closed] == [one.status for one in (await store.room("coco"))[1]]
 
 
+async def test_models_with_open_tips_are_known_by_name(store):
+    """By rising id; those whose tips have ended are not among them."""
+    assert [] == await store.open_models()
+    tips = {"mia": Status.ACCEPTED, "coco": Status.PLAYED, "ann": Status.DONE}
+    for model, status in tips.items():
+        await store.keep(Change(new=a_receipt(f"t-{model}", status, model=model)))
+    assert ["coco", "mia"] == await store.open_models()
+
+
 async def test_a_room_knows_her_private_tips_that_have_ended(store, monkeypatch):
     """The newest of them, newest first: what is said about them later is nobody's."""
     for engine in (memory, sqlite):

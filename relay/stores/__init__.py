@@ -118,6 +118,9 @@ class Store(Protocol):
 
     async def models(self) -> list[ModelRecord]: ...
 
+    async def open_models(self) -> list[str]:
+        """The models with tips whose life goes on, by rising id."""
+
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
         """A model's record; all of her tips whose life goes on, by rising `seq`; the newest `HUSHED_TIPS_MAX` of her
         private tips whose life is over: words about them may still come. In one read."""

@@ -97,6 +97,9 @@ class MemoryStore:
     async def models(self) -> list[ModelRecord]:
         return sorted(self._models.values(), key=lambda record: record.id)
 
+    async def open_models(self) -> list[str]:
+        return sorted({one.tip.model for one in self._tips.values() if one.is_open})
+
     async def room(self, model: str) -> tuple[ModelRecord, list[Receipt], list[Receipt]] | None:
         record = self._models.get(model)
         tips = [one for one in self._tips.values() if one.tip.model == model]

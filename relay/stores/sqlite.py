@@ -199,6 +199,9 @@ class SqliteStore:
         sql = f"SELECT {MODEL_COLUMNS} FROM models ORDER BY id"
         return [model_from_row(row) for row in await self._read(lambda db: db.execute(sql).fetchall())]
 
+    async def open_models(self) -> list[str]:
+        return await self._look_up(lambda _: self._ledger.open_models())
+
     async def document(self, kind: str, id: str) -> Document | None:
         sql = "SELECT body FROM documents WHERE kind = ? AND id = ?"
         row = await self._look_up(lambda db: db.execute(sql, (kind, id)).fetchone())

@@ -38,6 +38,9 @@ class Ledger:
         """By rising `seq`."""
         return sorted(self._open.get(model, ()))
 
+    def open_models(self) -> list[str]:
+        return sorted(self._open)
+
     # -- a transaction ----------------------------------------------------------
 
     def apply(self, change: Change, db: apsw.Connection) -> Kept:

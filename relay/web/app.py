@@ -71,6 +71,7 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
         asyncio.create_task(wiring.pages.beat(loop.time, wiring.clock.now)),
         asyncio.create_task(wiring.followers.beat()),
         asyncio.create_task(sweep(wiring)),
+        asyncio.create_task(wiring.hub.bring_back()),
         asyncio.create_task(find_absent(wiring)),
         asyncio.create_task(wiring.accounts.run()),
         asyncio.create_task(wiring.deliveries.run()),
@@ -90,9 +91,13 @@ async def running(wiring: Wiring) -> AsyncIterator[None]:
 
 async def find_absent(wiring: Wiring) -> None:
     """Once, when every page that meant to come back after a restart has."""
-    await asyncio.sleep(SWEEP_SECONDS)
-    with contextlib.suppress(StoreUnavailable):
-        await wiring.hub.find_absent()
+    found, pause = False, SWEEP_SECONDS
+    while not found:
+        await asyncio.sleep(pause)
+        pause = 1.0
+        with contextlib.suppress(StoreUnavailable):
+            await wiring.hub.find_absent()
+            found = True
 
 
 async def sweep(wiring: Wiring) -> None:
