@@ -197,8 +197,8 @@ class Hub:
             if seat.asked:
                 if seat.asked_at + ANSWER_SECONDS_MAX <= at:
                     seat.socket.close(Close.HEARTBEAT_LOST, "did not answer what became of its tips")
-            elif overdue := room.line.overdue(at):
-                seat.asked, seat.asked_at = overdue, at
+            elif overdue := [tip for tip in room.line.overdue(at) if tip not in room.unwritten]:
+                seat.asked, seat.asked_at = tuple(overdue), at
                 seat.socket.tell(messages.ask(overdue))
 
     def forget_idle(self) -> None:

@@ -201,13 +201,13 @@ class Room:
     def answer(self, seat: Seat, answers: dict[str, str], at: float) -> Change:
         """The page's journal has spoken. Also counts where the page was replaced meanwhile."""
         asked, seat.asked = seat.asked, ()  # an answer nobody asked for, or a second one, proves nothing about now
-        # What another journal was given since, this one can only prove to be played, not to be unplayed.
+        # What another journal or a newer page was given since, it can only prove to be played, not to be unplayed.
         asked = tuple(tip for tip in asked if answers.get(tip) in ("played", "failed") or self._was_given(tip, seat))
         return self.moved(self.line.answer(answers, asked, at, seat.generation), at)
 
     def _was_given(self, tip: str, seat: Seat) -> bool:
         receipt = self.line.find(tip)
-        return receipt is not None and receipt.journal == seat.journal
+        return receipt is not None and receipt.journal == seat.journal and (receipt.generation or 0) <= seat.generation
 
     def vendor(self, seat: Seat, ready: bool, why: str | None, at: float) -> Change:
         seat.ready, seat.why, seat.turned_at = ready, why, None

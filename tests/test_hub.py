@@ -365,6 +365,38 @@ async def test_a_page_that_has_not_seen_a_late_tip_lets_it_expire(house):
     assert ("expired", ["t1"]) == (await house.status(), page.socket.tips)
 
 
+async def test_a_page_is_not_asked_about_a_tip_whose_frame_is_not_written(house):
+    """Its honest "unseen" would be untrue a moment later: the disk is slow, and the frame comes behind the question."""
+    await house.tip("t1", expires_in=3.0)
+    page = await house.page(ready=False)
+    house.store.slow = True
+    await page.ready()
+    await house.tick(3 + ASK_AGAIN_SECONDS)
+    assert [] == page.socket.of("ask")
+    house.store.slow = False
+    house.store.let_go()
+    await settle()
+    await house.tick(1)
+    assert (["t1"], [["t1"]]) == (page.socket.tips, [frame["tips"] for frame in page.socket.of("ask")])
+
+
+async def test_an_older_pages_late_answer_takes_nothing_from_the_newer_one(house):
+    """Its "unseen" is from before the newer page was given the tip."""
+    page = await house.page()
+    await house.tip("t1")
+    await page.leave()
+    older = await house.page(resumed=True)
+    newer = await house.page(resumed=True)
+    await house.tip("t2")
+    house.store.slow = True
+    await newer.answer(t1="unseen")
+    await older.answer(t1="unseen")
+    house.store.slow = False
+    house.store.let_go()
+    await settle()
+    assert (["t1", "t2"], "sent") == (newer.socket.tips, await house.status("t1"))
+
+
 # -- time ----------------------------------------------------------
 
 
