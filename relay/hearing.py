@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from relay import metrics
@@ -63,19 +64,40 @@ def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
 
 def _pass_on(room: Room, message: Message, at: float) -> Draft:
     """The vendor speaks of a tip by the name it was given, as a rule when it begins to run. About a private tip it does
-    not speak in public (H7): neither where the one that runs is private, nor where a private one's amount is told, nor,
-    with none of the name running, where any of the name is private."""
-    text = message.text
-    named = [one for one in _given(room) if one.tip.shown and one.tip.shown in text]
-    longest = max((len(one.tip.shown) for one in named), default=0)  # 'jo' is no name in words about 'john'
-    named = [one for one in named if len(one.tip.shown) == longest]
-    running = [one.tip for one in named if one.status is Status.RUNNING]
-    meant = running or [one.tip for one in named]
-    hushed = [amount for name, amount in _hushed(room, at) if name in text and len(name) >= longest]
-    private = any(tip.private for tip in meant) or any(str(amount) in text for amount in hushed)
-    private = private or bool(hushed and not running)
+    not speak in public (H7): neither where the one that runs is private, nor where a private one's amount is told, nor
+    where any of a name is private and no public one of it runs."""
+    text, given, hushed = message.text, _given(room), _hushed(room, at)
+    spoken = _spoken(text, {one.tip.shown for one in given} | {name for name, _ in hushed})
+    # A longer name may have been chosen to cover a private one: 'to john' in words about 'john'.
+    whispered = {name for name, _ in hushed if name in spoken or _stands(name, text)}
+    named = [one for one in given if one.tip.shown in (whispered if one.tip.private else spoken)]
+    running = [one for one in named if one.status is Status.RUNNING]
+    meant = [one.tip for one in running or named]
+    public = {one.tip.shown for one in running if not one.tip.private}
+    private = any(tip.private for tip in meant) or any(
+        name in whispered and (name not in public or str(amount) in text) for name, amount in hushed
+    )
     about = next((tip.id for tip in meant if tip.private == private), None)
     return pass_on(room.id, message, at, about, private)
+
+
+def _spoken(text: str, names: set[str]) -> set[str]:
+    """Those of the names that are in a text, also outside of longer ones: 'jo' is no name in words about 'john'."""
+    found = {name for name in names if name and name in text}
+    return {name for name in found if name in _without(name, text, found)}
+
+
+def _without(name: str, text: str, names: set[str]) -> str:
+    """The text, with nothing of a name left in the longer names."""
+    for longer in names:
+        if name in longer and name != longer:
+            text = text.replace(longer, longer.replace(name, "\0"))  # no name has a control character
+    return text
+
+
+def _stands(name: str, text: str) -> bool:
+    """Whether a name is in a text as words of their own."""
+    return bool(name and name in text and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text))
 
 
 def _given(room: Room) -> list[Receipt]:

@@ -450,6 +450,27 @@ def test_a_name_within_a_name_is_not_meant():
     assert ["t1"] == [body["tip"] for body in public(hear(room, Message("reacting to jo's tip")))]
 
 
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("decoy", ["reacting", "now reacting", "to john", "to j", "john's", "hn's tip. It"])
+def test_a_longer_name_does_not_cover_a_private_one(decoy, runs):
+    """Whoever is called like other words of the vendor's sentence makes nothing public that is not theirs."""
+    mine, private = a_receipt("t1", Status.PLAYED, tipper=decoy), a_receipt("t2", Status.PLAYED, seq=2, private=True)
+    room, _ = live(mine, private)
+    if runs:
+        hear(room, RunningSeen((entry(decoy),)))
+    change = hear(room, Message("My LOVENSE Lush is now reacting to john's tip. It will stop after 5 sec!"))
+    assert ([], 1) == (public(change), len(entries(change, "announcement")))
+
+
+def test_a_private_name_within_a_name_hushes_nobody():
+    """A private tip of `jo` says nothing about words on the public tip of `john`; of both, it does."""
+    room, _ = live(
+        a_receipt("t1", Status.PLAYED, seq=1), a_receipt("t2", Status.PLAYED, seq=2, tipper="jo", private=True)
+    )
+    assert ["t1"] == [body["tip"] for body in public(hear(room, Message("reacting to john's tip")))]
+    assert [] == public(hear(room, Message("reacting to john's and jo's tip")))
+
+
 @pytest.mark.parametrize(
     "views",
     [
