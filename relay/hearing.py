@@ -63,21 +63,21 @@ def hear(room: Room, seat: Seat, n: int, reading: Reading, at: float) -> Change:
 
 
 def _pass_on(room: Room, message: Message, at: float) -> Draft:
-    """The vendor speaks of a tip by the name it was given, as a rule when it begins to run. About a private tip it does
-    not speak in public (H7): neither where the one that runs is private, nor where a private one's amount is told, nor
-    where any of a name is private and no public one of it runs."""
+    """The vendor speaks of a tip by the name it was given, as a rule when it begins to run, maybe before its queue
+    shows that. About a private tip it does not speak in public (H7): neither where an open one of the name may be the
+    one that began, nor where a private one's amount is told, nor where any of a name is private and no public one of it
+    runs."""
     text, given, hushed = message.text, _given(room), _hushed(room, at)
     spoken = _spoken(text, {one.tip.shown for one in given} | {name for name, _ in hushed})
     # A longer name may have been chosen to cover a private one: 'to john' in words about 'john'.
     whispered = {name for name, _ in hushed if name in spoken or _stands(name, text)}
     named = [one for one in given if one.tip.shown in (whispered if one.tip.private else spoken)]
     running = [one for one in named if one.status is Status.RUNNING]
-    meant = [one.tip for one in running or named]
     public = {one.tip.shown for one in running if not one.tip.private}
-    private = any(tip.private for tip in meant) or any(
+    private = any(one.tip.private and one.is_open for one in named) or any(
         name in whispered and (name not in public or str(amount) in text) for name, amount in hushed
     )
-    about = next((tip.id for tip in meant if tip.private == private), None)
+    about = next((one.tip.id for one in (*running, *named) if one.tip.private == private), None)
     return pass_on(room.id, message, at, about, private)
 
 

@@ -450,6 +450,27 @@ def test_a_name_within_a_name_is_not_meant():
     assert ["t1"] == [body["tip"] for body in public(hear(room, Message("reacting to jo's tip")))]
 
 
+@pytest.mark.parametrize("status", [Status.SENT, Status.PLAYED, Status.QUEUED, Status.UNCERTAIN])
+def test_the_vendors_words_may_come_before_its_queue(status):
+    """While a public tip of his runs, they may be about his private one, which begins (facts.md 1.5)."""
+    private = a_receipt("t2", Status.PLAYED if status is Status.QUEUED else status, seq=2, private=True, amount=50)
+    room, _ = live(a_receipt("t1", Status.PLAYED), private)
+    queued = (entry(amount=50),) if status is Status.QUEUED else ()
+    hear(room, QueueSeen((entry(),), queued, 0))
+    assert (Status.RUNNING, status) == tuple(room.line.find(tip).status for tip in ("t1", "t2"))
+    change = hear(room, Message("My LOVENSE Lush is now reacting to john's tip. It will stop after 22 sec!"))
+    assert ([], ["t2"]) == (public(change), [body["tip"] for body in entries(change, "announcement")])
+
+
+def test_the_vendors_words_about_a_public_tip_are_public_again():
+    """Once his private one is over, and a public one of his runs."""
+    room, _ = live(a_receipt("t1", Status.PLAYED, private=True, amount=50), a_receipt("t2", Status.PLAYED, seq=2))
+    hear(room, RunningSeen((entry(amount=50),)))
+    assert [] == public(hear(room, Message("reacting to john's tip")))
+    hear(room, RunningSeen((entry(),)))
+    assert ["t2"] == [body["tip"] for body in public(hear(room, Message("reacting to john's tip")))]
+
+
 @pytest.mark.parametrize("runs", [False, True])
 @pytest.mark.parametrize("decoy", ["reacting", "now reacting", "to john", "to j", "john's", "hn's tip. It"])
 def test_a_longer_name_does_not_cover_a_private_one(decoy, runs):
