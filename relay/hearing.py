@@ -115,12 +115,12 @@ def _queue_entry(room: Room, at: float) -> list[Draft]:
     running, queued = room.state.running or (), room.state.queued or ()
     tips = room.line.watch.tips_of((*running, *queued))
     seen = [reaction_as_json(one, tip) for one, tip in zip((*running, *queued), tips, strict=True)]
-    hushed = _hushed(room, at)
+    hushed = {name for name, _ in _hushed(room, at)}
     for one, tip in zip(seen, tips, strict=True):
         receipt = room.line.find(tip) if tip else None
-        # Nobody's entry with a private tip's name and amount may be its shadow: the two kinds of view overlap, and
-        # one may still hold what the other has seen the end of.
-        if receipt.tip.private if receipt else (one["tipper"], one["amount"]) in hushed:
+        # Nobody's entry with a private tip's name may be its shadow: the two kinds of view overlap, and one may still
+        # hold what the other has seen the end of. Its amount may be told otherwise than it was given, or not at all.
+        if receipt.tip.private if receipt else one["tipper"] in hushed:
             one["private"] = True
     view = {"running": seen[: len(running)], "queued": seen[len(running) :], "waiting": room.state.waiting}
     if view == room.queue_view:

@@ -509,6 +509,16 @@ def test_a_private_tip_is_in_no_public_queue(status, views):
     assert any("john" in repr(entries(change, "queue")) for change in changes)
 
 
+@pytest.mark.parametrize("amount", ["50 tk", None, "49", 5000])
+def test_a_private_tip_is_in_no_public_queue_whatever_its_amount(amount):
+    """The vendor's entry may tell it otherwise than it was given; a public tip of his that explains one is shown."""
+    room, _ = live(a_receipt("t1", Status.PLAYED, private=True, amount=50), a_receipt("t2", Status.PLAYED, seq=2))
+    change = hear(room, read(queue_event([("john", amount)], [("john", 20)])).event)
+    (view,) = [body for body in public(change) if "queued" in body]
+    assert ([], ["t2"]) == (view["running"], [one["tip"] for one in view["queued"]])
+    assert 1 == len(entries(change, "queue")[0]["running"])
+
+
 # -- what the platform sees ----------------------------------------------------------
 
 
