@@ -15,6 +15,7 @@ from relay.broadcasts import State, doubted
 from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
 from relay.menus import menu_from_json
+from relay.queue_views import emptied
 from relay.seats import Pending, Seat, Socket, Token
 from relay.settings import (
     ANSWER_SECONDS_MAX,
@@ -169,12 +170,12 @@ class Room:
         self, socket: Socket, journal: str, page: str, ready: bool, resumed: bool, at: float
     ) -> tuple[Seat, Change]:
         """A page takes the seat. What an earlier page with another journal was given, nobody can tell any more."""
-        moved: list[Receipt] = []
+        moved, gone = list[Receipt](), list[Draft]()
         if not resumed or self.page not in ("", page):  # the vendor's queue of another page is not this one's
             elsewhere = self.seat is not None and self.seat.journal != journal
             why = "another page took over" if elsewhere else "it was reloaded"
             moved += self.line.found(self.line.watch.end(self.left_at or at, why), at)
-            self.state = replace(self.state, running=(), queued=(), waiting=None)
+            self.state, self.queue_view, gone = emptied(self.id, self.state, self.queue_view, self.announcer, at)
         given = [one for one in self.line.sent.values() if one.tip.id not in self.unwritten]
         lost = [one for one in given if one.journal != journal]
         moved += self.line.doubt(lost, at, "sent to a page in another browser, which did not say what became of it")
@@ -187,7 +188,7 @@ class Room:
         if ask:
             self.due = min(self.due, at + ANSWER_SECONDS_MAX)
         self.state, self.since, self.left_at = doubted(self.state), at, None
-        return self.seat, self.moved(moved, at, model=self.record)
+        return self.seat, self.moved(moved, at, *gone, model=self.record)
 
     def leave(self, seat: Seat, at: float) -> Change:
         """The page's socket is gone. An older page's end means nothing (facts.md H16)."""
@@ -222,11 +223,11 @@ class Room:
             return Change()
         said = "stopped" if stop else "held"
         self.record = record
-        moved: list[Receipt] = []
+        moved, gone = list[Receipt](), list[Draft]()
         if stop:
             moved = self.line.found(self.line.watch.end(at, f"{who} stopped the toy"), at)
-            self.state = replace(self.state, running=(), queued=(), waiting=None)
-        return self.moved(moved, at, *say(record, self.settings.announcements, said, at), model=record)
+            self.state, self.queue_view, gone = emptied(self.id, self.state, self.queue_view, self.announcer, at)
+        return self.moved(moved, at, *gone, *say(record, self.settings.announcements, said, at), model=record)
 
     def cancel_waiting(self, at: float, why: str) -> Change:
         return self.moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)

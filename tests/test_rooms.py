@@ -405,6 +405,39 @@ def test_the_queue_is_told_when_it_changes():
     assert [] == entries(hear(room, event), "queue")
 
 
+@pytest.mark.parametrize("why", ["stop", "reload", "elsewhere"])
+def test_a_queue_that_is_gone_is_told(why):
+    """With the vendor's script taken down, or with its page: once, and only to those who were shown something."""
+    room, _ = live(a_receipt("t1", Status.PLAYED))
+    hear(room, read(queue_event([("john", 20)], [("jane", 5)], 2)).event)
+
+    def end(page):
+        if why == "stop":
+            return room.hold(T0 + 1, stop=True, who="x")
+        journal = "j1" if why == "reload" else page
+        return room.arrive(FakeSocket(), journal, page, True, resumed=False, at=T0 + 1)[1]
+
+    change = end("p2")
+    empty = {"running": [], "queued": [], "waiting": None}
+    assert ([("t1", "cleared")], [empty]) == (went(change), entries(change, "queue"))
+    assert empty.items() <= room_as_json(room)["queue"].items()
+    room.release(T0 + 1)
+    assert [] == entries(end("p3"), "queue")
+    hear(room, QueueSeen((), (), 0), at=T0 + 2)
+    room.release(T0 + 2)
+    assert [] == entries(end("p4"), "queue")
+
+
+def test_a_page_that_is_back_keeps_its_queue():
+    """The vendor's script has gone on without the relay; a first page has no queue to lose."""
+    room, _ = live(a_receipt("t1", Status.PLAYED))
+    hear(room, QueueSeen((entry(),), (), 0))
+    _, change = room.arrive(FakeSocket(), "j1", "p1", True, resumed=True, at=T0 + 1)
+    assert ([], ["t1"]) == (entries(change, "queue"), [one["tip"] for one in room.queue_view["running"]])
+    _, change = a_room().arrive(FakeSocket(), "j1", "p1", True, resumed=False, at=T0)
+    assert [] == entries(change, "queue")
+
+
 def test_a_busy_queue_explains_a_missing_reaction():
     """The grace begins when the queue is empty."""
     room, _ = live(a_receipt("t1", Status.PLAYED, amount=1), reaction_grace=60.0)
