@@ -19,10 +19,11 @@ from relay.settings import (
     UNSETTLED_SECONDS_MAX,
 )
 from relay.stores import ModelRecord
-from relay.tips import Tip
+from relay.tips import Receipt, Status, Tip
 from relay.wordings import Wordings
 
 NEVER = float("inf")
+LINED = frozenset({Status.ACCEPTED, Status.SENT, Status.EXPIRED, Status.CANCELLED})  # steps into the line and out of it
 
 
 def say(record: ModelRecord, wordings: Wordings, kind: str, at: float) -> tuple[Draft, ...]:
@@ -93,6 +94,13 @@ class Announcer:
     def _wait(self, what: str, since: float, until: float) -> None:
         self._waits[what] = since, until
         self.due = min(until for _, until in self._waits.values())
+
+    def moved(self, receipts: list[Receipt], at: float) -> None:
+        """Tips have taken a step, maybe into the relay's line or out of it."""
+        for one in receipts:
+            if one.status in LINED:
+                self.queue(at)
+            self.hush(one.tip, at)
 
     def hush(self, tip: Tip, at: float) -> None:
         """A private tip's name and amount are kept from the public for a while, also once its life is over."""

@@ -96,6 +96,8 @@ class Intake:
             for step in receipt.timeline:
                 metrics.STEPS.count[step.status] += 1
             room.announcer.tip(tip, found, receipt.accepted_at)
+            if token is None:
+                room.announcer.queue(receipt.accepted_at)
             self._hub.move(room, (receipt,))
         self._hub.pump(room)
         if kept.replayed and not receipt.tip.same_order(tip):

@@ -287,8 +287,7 @@ class Room:
     def moved(self, moved: list[Receipt], at: float, *entries: Draft, model: ModelRecord | None = None) -> Change:
         """The change: receipts moved, their entries, and the `model` entry where that picture changed."""
         self._schedule(moved)
-        for one in moved:
-            self.announcer.hush(one.tip, at)
+        self.announcer.moved(moved, at)
         drafts = [*entries, *filter(None, map(tip_entry, moved))]
         shown = self._picture()
         if shown != self.shown:

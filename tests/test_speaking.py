@@ -262,6 +262,38 @@ async def test_the_queues_length_is_said_now_and_then(house):
     assert [4, 2] == [body["count"] for body in await said(house, "queue")]
 
 
+@pytest.mark.parametrize("why", ["away", "held"])
+async def test_the_length_of_the_relays_own_line_is_said(house, why):
+    """Also where the vendor says nothing: her page is away, or she is on hold."""
+    if why == "held":
+        await house.page()
+        await house.desk.hold("coco", who="x")
+    for n in range(30):
+        await house.tip(f"t{n}", tipper=f"tipper{n}", expires_in=600.0, private=0 == n % 3)
+    await house.tick(1)
+    assert [20] == [body["count"] for body in await said(house, "queue")]
+    for n in range(1, 8, 3):
+        await house.desk.cancel(f"t{n}")
+    await house.tick(1)
+    assert 1 == len(await said(house, "queue"))
+    await house.tick(QUEUE_WORDS_SECONDS)
+    assert [20, 17] == [body["count"] for body in await said(house, "queue")]
+    await house.tick(600)
+    await house.desk.release("coco")
+    await house.tick(600)
+    assert 2 == len(await said(house, "queue"))
+
+
+async def test_a_line_that_did_not_wait_is_not_spoken_of(house):
+    """A live page takes its tips at once."""
+    page = await house.page()
+    for n in range(30):
+        await house.tip(f"t{n}")
+        await page.ack(f"t{n}")
+        await house.tick(1)
+    assert ([], float("inf")) == (await said(house, "queue"), page.room.announcer.due)
+
+
 # -- switches ----------------------------------------------------------
 
 
@@ -285,5 +317,5 @@ async def test_words_have_their_time(house):
     """That of the moment when they are said."""
     await house.tip()
     await house.tick(1.5)
-    (entry,) = [entry for entry in await house.store.entries() if "announcement" == entry.type]
+    (entry,) = [entry for entry in await house.store.entries() if "tip" == entry.body.get("kind")]
     assert T0 + 1.5 == entry.at
