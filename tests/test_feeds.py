@@ -189,8 +189,9 @@ def test_a_tip_says_what_it_will_do():
 SECRET = "Zq7private"
 REAL = "Zq7realname"
 TOY = "Zq7toyid"
-NAMES = st.sampled_from(["a", "jo", "john", "kate"])
-REACTIONS = st.lists(st.fixed_dictionaries({"tipperName": NAMES | st.just(SECRET), "amount": st.just(1)}), max_size=3)
+NAMES = st.sampled_from(["a", "jo", "john", "kate", "reacting to"])
+AMOUNTS = st.sampled_from([1, 2, "1 tk"])
+REACTIONS = st.lists(st.fixed_dictionaries({"tipperName": NAMES | st.just(SECRET), "amount": AMOUNTS}), max_size=3)
 EVENTS = (
     st.fixed_dictionaries(
         {
@@ -239,7 +240,7 @@ def test_nothing_private_is_in_any_byte_of_the_public_feed(steps, privates):
     show_room = PublicRoom()
     for n, private in enumerate(privates):
         secret = {"tipper": SECRET, "private": True}
-        alias = {"tipper": REAL, "shown": "john", "anonymous": True}
+        alias = {"tipper": REAL, "shown": "reacting to" if n % 2 else "john", "anonymous": True}
         show_room.take(a_tip(f"{SECRET}{n}" if private else f"t{n}", amount=1, **secret if private else alias))
     for step in steps:
         show_room.walk(step)
