@@ -113,6 +113,7 @@ async def test_a_cancellation_outlives_its_room(house):
     house.store.slow = True
     cancelling = asyncio.ensure_future(house.desk.cancel("t1"))
     await settle()
+    await house.tick(60)  # what there is to say of it is said
     house.hub.forget_idle()
     posting = house.intake.delivered(a_tip("t2", expires_in=HOUR))
     await settle()

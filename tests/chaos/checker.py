@@ -14,6 +14,8 @@ from tests.chaos.shim_model import Ledger
 PLAYED = {"played", "queued", "running", "done", "no_reaction", "cleared"}
 CLOSED = {"done", "no_reaction", "cleared", "expired", "cancelled", "failed"}
 
+ELSEWHERE = "moved to another browser"  # a cause
+
 
 @dataclass
 class Facts:
@@ -128,13 +130,14 @@ def told(receipt: dict[str, Any]) -> bool:
 
 
 def out_of_order(facts: Facts, receipts: dict[str, dict[str, Any]], tip_of: dict[str, str]) -> Iterable[str]:
-    """Rule 3: first calls of a model follow the order of acceptance, replays aside."""
+    """Rule 3: first calls of a model follow the order of acceptance, replays aside, and what a page that could not be
+    reached any more had been given before another browser took over (docs/guarantees.md)."""
     place = {receipt["id"]: number for number, receipt in enumerate(facts.receipts)}
     last: dict[str, int] = defaultdict(lambda: -1)
     seen: set[str] = set()
     for call in facts.ledger.calls:
         tip = tip_of.get(call.name)
-        if tip is None or tip in seen or replays(receipts[tip]):
+        if tip is None or tip in seen or replays(receipts[tip]) or facts.causes.get(tip) == ELSEWHERE:
             continue
         seen.add(tip)
         if place[tip] < last[call.model]:

@@ -31,7 +31,7 @@ from relay.stores import Change, Kept, ModelRecord, Told
 from relay.stores.memory import MemoryStore
 from relay.tips import Status, read_tip, receipt_as_json
 from relay.vendors.lovense import Lovense
-from tests.chaos.checker import Facts
+from tests.chaos.checker import ELSEWHERE, Facts
 from tests.chaos.shim_model import Browser, Page, PageDied
 
 MODEL = "coco"
@@ -222,7 +222,7 @@ class World:
             for other in self.wires:  # whatever was given to another browser and not spoken of
                 if other is not wire and other.page.browser is not page.browser:
                     for tip in self._unspoken(other):
-                        self.facts.causes.setdefault(tip, "moved to another browser")
+                        self.facts.causes.setdefault(tip, ELSEWHERE)
             return messages.welcome(
                 model=MODEL,
                 generation=seat.generation,
