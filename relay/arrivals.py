@@ -18,6 +18,10 @@ from relay.settings import OLD_PAGE_ANSWER_SECONDS_MAX
 log = structlog.get_logger()
 
 
+class Superseded(Exception):
+    """The page is back, and another one has taken its place meanwhile."""
+
+
 class Arrivals:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -34,13 +38,16 @@ class Arrivals:
         welcome: Callable[[Room, Seat], bytes],
     ) -> tuple[Room, Seat]:
         """A page takes the model's seat: the older page has its last word and is sent away, the new generation is kept,
-        then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`."""
+        then the page is welcomed. Raises `UnknownModel`, `StoreUnavailable`; `Superseded` for a page that comes back of
+        itself where another has been opened since, for nobody asked it to."""
         hub = self._hub
         async with hub.arriving.setdefault(model, asyncio.Lock()):  # the block keeps it alive
             room = await hub.room(model)
+            old = room.seat
+            if resumed and old is not None and old.page != page:
+                raise Superseded
             room.changing = True
             try:
-                old = room.seat
                 if old is not None and old.journal != journal:
                     await self._last_word(room, old)
                 if room.broken:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from relay import messages
-from relay.errors import AlreadySent, Invalid, NotUncertain, UnknownTip
+from relay.errors import AlreadySent, Invalid, NotUncertain, StoreUnavailable, UnknownTip
 from relay.hub import Hub
 from relay.rooms import Room
 from relay.stores import Change
@@ -66,7 +66,11 @@ class Desk:
     async def hold(self, model: str, *, stop: bool = False, cancel_waiting: bool = False, who: str) -> Room:
         """Nothing more is sent to the page; with `stop` it also takes the vendor's script down. The page is told first:
         what a body feels does not wait for a disk."""
-        room = await self._hub.room(model)
+        try:
+            room = await self._hub.room(model)
+        except StoreUnavailable:
+            self._hub.hold_later(model, stop)
+            raise
         at = self._hub.clock.now()
         change = room.hold(at, stop=stop, who=who)
         if room.seat is not None:
@@ -74,8 +78,11 @@ class Desk:
         self._hub.unkept_holds[model] = room.record.stopped
         kept = [self._hub.committed(room, change)]
         if cancel_waiting:
-            kept.append(self._hub.committed(room, room.cancel_waiting(at, f"{who} stopped the toy")))
+            kept.append(self._hub.committed(room, room.cancel_waiting(at, at, f"{who} stopped the toy")))
         await asyncio.gather(*kept)
+        if cancel_waiting:  # those that were about to be handed over have come back into the line meanwhile
+            now = self._hub.clock.now()
+            await self._hub.committed(room, room.cancel_waiting(at, now, f"{who} stopped the toy"))
         self._hub.unkept_holds.pop(model, None)
         return room
 

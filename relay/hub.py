@@ -7,18 +7,16 @@ fails under a room, the room is dropped and made anew from what was kept, as aft
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from functools import partial
-from weakref import WeakValueDictionary
 
 import structlog
 
 from relay import messages, metrics
 from relay.captures import Captures
 from relay.clock import Clock
-from relay.errors import StoreUnavailable, UnknownModel
 from relay.hearing import hear
 from relay.messages import Close
+from relay.registry import NOTHING, Rooms
 from relay.rooms import Room
 from relay.seats import Seat
 from relay.settings import (
@@ -33,95 +31,13 @@ from relay.vendors import Vendor
 
 log = structlog.get_logger()
 
-NOTHING = Change()
 
-
-class Hub:
+class Hub(Rooms):
     def __init__(self, store: Store, vendor: Vendor, settings: Settings, clock: Clock) -> None:
-        self.store = store
+        super().__init__(store, settings, clock)
         self.vendor = vendor
-        self.settings = settings
-        self.clock = clock
         self.captures = Captures(clock, settings.anonymous_name)
-        self._rooms: dict[str, Room] = {}
-        self._unread: set[str] = set()  # models whose room is gone, and what it handed in last may be on its way still
-        self._absent: set[str] = set()  # models whose room is to be made although nobody asks for it
-        self._loading: dict[str, asyncio.Task[Room]] = {}
-        self.arriving = WeakValueDictionary[str, asyncio.Lock]()  # pages take their seats one after the other
         self.spoken: dict[str, asyncio.Event] = {}  # pages being replaced, asked for their last word
-        self.unkept_holds: dict[str, bool] = {}  # model -> stopped: what the store could not keep holds all the same
-
-    # -- rooms ----------------------------------------------------------
-
-    @property
-    def rooms(self) -> list[Room]:
-        """The rooms in memory: every model with a page or open tips, and some more."""
-        return list(self._rooms.values())
-
-    def find(self, model: str) -> Room | None:
-        """A model's room, where it is in memory."""
-        return self._rooms.get(model)
-
-    async def room(self, model: str) -> Room:
-        """A model's room. Raises `UnknownModel`, `StoreUnavailable`."""
-        room = self._rooms.get(model)
-        if room is not None:
-            return room
-        loading = self._loading.get(model)
-        if loading is None:
-            loading = self._loading[model] = asyncio.create_task(self._load(model))
-            loading.add_done_callback(lambda _: self._loading.pop(model, None))
-        return await asyncio.shield(loading)
-
-    async def _load(self, model: str) -> Room:
-        if model in self._unread:
-            await self.store.keep(NOTHING)  # whatever the room before it had handed in is kept or refused by now
-            self._unread.discard(model)
-        found = await self.store.room(model)
-        if found is None:
-            raise UnknownModel(f"model '{model:.128}' is not registered: PUT /models/{model:.128} first")
-        record, receipts, ended = found
-        room = Room.restored(record, receipts, self.settings)
-        for one in ended:
-            room.announcer.hush(one.tip, one.timeline[-1].at)
-        self._rooms[model] = room
-        if "online" in room.record.said:
-            room.announcer.seen("online", False, self.clock.now())  # unless her page comes back soon
-        if model in self.unkept_holds:
-            self.commit(room, room.hold(self.clock.now(), stop=self.unkept_holds[model], who="the relay"))
-        return room
-
-    async def bring_back(self, interval: float = 1.0) -> None:
-        """Make the rooms that time has something to decide in although nobody asks for their model: with open tips when
-        the relay began, or dropped since. Until cancelled."""
-        begun = False
-        while True:
-            with contextlib.suppress(StoreUnavailable):  # then in the next round
-                if not begun:
-                    self._absent.update(await self.store.open_models())
-                    begun = True
-                for model in sorted(self._absent):
-                    await self._bring_back(model)
-            await asyncio.sleep(interval)
-
-    async def _bring_back(self, model: str) -> None:
-        self._absent.discard(model)  # dropped again meanwhile, it comes back in here
-        try:
-            await self.room(model)
-        except UnknownModel:
-            self.unkept_holds.pop(model, None)
-        except StoreUnavailable:
-            self._absent.add(model)
-            raise
-        except Exception:
-            self._absent.add(model)
-            log.exception("a room cannot be made", model=model)
-
-    async def find_absent(self) -> None:
-        """Rooms of models that were online before a restart, so that somebody notices who has not come back."""
-        for record in await self.store.models():
-            if "online" in record.said:
-                await self.room(record.id)
 
     # -- the page ----------------------------------------------------------
 
@@ -138,7 +54,10 @@ class Hub:
         if outcome == "duplicate":  # the journal had it already, and says how it went
             outcome = frame.was or "played"
         error = None if frame.error is None else frame.error[:200]
-        self._apply(room, room.acknowledge(frame.id, outcome, self.clock.now(), seat.generation, error, frame.run))
+        change = room.acknowledge(frame.id, outcome, self.clock.now(), seat.generation, error, frame.run)
+        if outcome == "stale" and frame.id in room.line.waiting and room.seat is seat:
+            seat.socket.close(Close.CLOCKS_APART, "by the relay's clock that tip has time left: measure it again")
+        self._apply(room, change)
         if not room.line.sent and room.id in self.spoken:
             self.spoken[room.id].set()
 
@@ -200,15 +119,6 @@ class Hub:
             elif overdue := [tip for tip in room.line.overdue(at) if tip not in room.unwritten]:
                 seat.asked, seat.asked_at = tuple(overdue), at
                 seat.socket.tell(messages.ask(overdue))
-
-    def forget_idle(self) -> None:
-        """Rooms with nobody and nothing in them need no memory."""
-        gone = {room.id for room in self.rooms if room.idle and room.id not in self.arriving}
-        for model in gone:
-            del self._rooms[model]
-        if gone:
-            self._unread |= gone
-            self.store.hand_in(NOTHING, lambda _: self._unread.difference_update(gone))
 
     # -- keep first, then move ----------------------------------------------------------
 
@@ -287,13 +197,7 @@ class Hub:
         """What this room has decided and the store has not kept is worth nothing: the next one is made of what was."""
         if room.broken:
             return
-        room.broken = True
-        if room.record.held:
-            self.unkept_holds[room.id] = room.record.stopped
-        if self._rooms.get(room.id) is room:
-            del self._rooms[room.id]
-            self._unread.add(room.id)
-            self._absent.add(room.id)
+        self.give_up(room)
         if room.seat is not None:
             room.seat.socket.close(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now")
         log.error("room dropped", model=room.id, why=why)

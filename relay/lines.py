@@ -12,8 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from relay.evidence import Finding, Watch
+from relay.proofs import ACKS, ANSWERS, was_replayed
 from relay.settings import (
     ASK_AGAIN_SECONDS,
+    CLOCKS_APART_SECONDS,
     NO_REACTION_WATCH_SECONDS,
     REACTION_SECONDS_MAX,
     SENT_GRACE_SECONDS,
@@ -22,14 +24,6 @@ from relay.settings import (
 from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move, note
 
 Moved = list[Receipt]
-
-# What a page's journal may answer about a tip -> where that leads, and the sentence for the timeline.
-ANSWERS: dict[str, tuple[Status, str]] = {
-    "played": (Status.PLAYED, "the page's journal says it was played"),
-    "failed": (Status.FAILED, "the page's journal says the vendor's script refused it"),
-    "unseen": (Status.ACCEPTED, "the page's journal proves it was not played"),
-    "interrupted": (Status.UNCERTAIN, "the page died between the vendor's call and its end"),
-}
 
 
 class Line:
@@ -103,23 +97,23 @@ class Line:
         if receipt is None:
             return []
         evidence: dict[str, Any] = {"ack": outcome, "generation": generation}
-        match outcome:
-            case "played" | "failed":
-                status = Status.PLAYED if outcome == "played" else Status.FAILED
-                refused = f"the vendor's script refused: {error}"
-                why = "the page called the vendor's script" if outcome == "played" else refused
-                return self._prove(receipt, status, at, why, evidence)
-            case "interrupted":
-                status, why = ANSWERS["interrupted"]
-                return self._prove(receipt, status, at, why, evidence)
-            case "not_ready" | "stale" if receipt.generation == generation:
-                why = "the page proves it was not played: " + ("not ready" if outcome == "not_ready" else "too late")
-                moved = self._prove(receipt, Status.ACCEPTED, at, why, evidence)
-                if outcome == "stale" and moved:
-                    moved.append(self._move(moved[-1], Status.EXPIRED, at, "its time ran out on the way to the page"))
-                return moved
-            case _:
-                return []
+        status, why = ACKS.get(outcome, (None, ""))
+        given = receipt.generation or 0
+        if status is None or (status is Status.ACCEPTED and given != generation):
+            return []
+        if status is Status.FAILED and receipt.status is Status.SENT and given > generation:
+            return []  # somebody said "replay", and a newer page has it now: that one's word counts
+        moved = self._prove(receipt, status, at, why if error is None else f"{why}: {error}", evidence)
+        if outcome == "stale" and moved and moved[-1].status is Status.ACCEPTED and not self._may_wait(receipt, at):
+            moved.append(self._move(moved[-1], Status.EXPIRED, at, "its time ran out on the way to the page"))
+        return moved
+
+    def _may_wait(self, receipt: Receipt, at: float) -> bool:
+        """A page says that a tip's time is over, and by the relay's clock it is not: somebody set one of them. It goes
+        back into the line, unless a later one may be played meanwhile."""
+        later = (one for one in self.sent.values() if one.seq > receipt.seq)
+        until = receipt.expires_at + CLOCKS_APART_SECONDS
+        return receipt.expires_at > at + CLOCKS_APART_SECONDS and all(one.expires_at <= until for one in later)
 
     def answer(self, answers: Mapping[str, str], asked: Iterable[str], at: float, generation: int) -> Moved:
         """A journal's answers about the tips a page was asked for. What it leaves out, it does not know."""
@@ -127,6 +121,8 @@ class Line:
         for tip in asked:
             receipt = self.find(tip)
             answer = answers.get(tip, "left out")
+            if answer == "calling":
+                continue  # the vendor's script has it right now; its acknowledgement follows
             status, why = ANSWERS.get(answer, (Status.UNCERTAIN, f"the page's journal answers '{answer:.20}'"))
             if receipt is not None:
                 moved += self._prove(receipt, status, at, why, {"journal": answer[:20], "generation": generation})
@@ -270,7 +266,8 @@ class Line:
         moved.append(self._move(receipt, status, at, why, evidence))
         if early and status in (Status.PLAYED, Status.UNCERTAIN):
             moved += self.found(early, at)
-        if moved[-1].status is Status.UNCERTAIN and self._policy != "hold":
+        # A standing "replay" is good for once: a tip that its page does not survive is somebody's to decide.
+        if moved[-1].status is Status.UNCERTAIN and self._policy != "hold" and not was_replayed(receipt):
             moved += self.resolve(moved[-1], self._policy, at, "the setting RELAY_UNCERTAIN")
         return moved
 

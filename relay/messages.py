@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from relay.clock import iso
+from relay.settings import DOUBTS_ASKED_MAX
 from relay.surrogates import half_an_emoji, mended
 from relay.tips import Receipt
 
@@ -162,10 +163,10 @@ def ask(tips: Sequence[str]) -> bytes:
 
 
 def uncertain(receipts: Sequence[Receipt]) -> bytes:
-    """What a broadcaster is asked about: did these play?"""
+    """What a broadcaster is asked about: did these play? The newest of them: a frame has its bound."""
     tips = [
         {"id": one.tip.id, "tipper": one.tip.shown, "amount": one.tip.amount, "at": iso(one.timeline[-1].at)}
-        for one in receipts
+        for one in receipts[-DOUBTS_ASKED_MAX:]
     ]
     return orjson.dumps({"type": "uncertain", "tips": tips})
 
@@ -198,4 +199,5 @@ class Close:
     TOO_SLOW = 4203
     TOO_MANY_FRAMES = 4204
     STORE_UNAVAILABLE = 4205
+    CLOCKS_APART = 4206
     DRAINING = 4301

@@ -15,6 +15,7 @@ from relay.broadcasts import State, doubted
 from relay.feeds import Draft, tip_entry
 from relay.lines import Line, sent_to
 from relay.menus import menu_from_json
+from relay.proofs import TURNED_AWAY
 from relay.queue_views import emptied
 from relay.seats import Pending, Seat, Socket, Token
 from relay.settings import (
@@ -30,8 +31,6 @@ from relay.settings import (
 from relay.stores import Change, ModelRecord
 from relay.tips import Receipt, Status, move
 from relay.wordings import Wording
-
-TURNED_AWAY = frozenset({"not_ready", "stale"})
 
 
 @dataclass(slots=True, eq=False)
@@ -150,13 +149,13 @@ class Room:
         written_in = seat.runs.pop(tip, None) if seat is not None and run in (None, seat.runs.get(tip)) else None
         if outcome in TURNED_AWAY and run is not None and run != written_in:
             return Change()  # it turned away an earlier frame of this tip, which has been sent again since
-        if outcome == "not_ready" and seat is not None and run in (None, seat.run):
+        moved = self.line.acknowledge(tip, outcome, at, generation, error)
+        turned_away = outcome == "not_ready" or (outcome == "stale" and tip in self.line.waiting)
+        if turned_away and seat is not None and run in (None, seat.run):
             # The shim turns away everything of this run, so that no later tip overtakes.
-            seat.run += 1
-            if not self.record.held:
-                seat.ready, seat.why, seat.turned_at = False, "turned a tip away", at
-                self.due = min(self.due, at + TURNED_AWAY_SECONDS)
-        return self.moved(self.line.acknowledge(tip, outcome, at, generation, error), at)
+            seat.turn_away(at, held=self.record.held)
+            self.due = min(self.due, at + TURNED_AWAY_SECONDS)
+        return self.moved(moved, at)
 
     def cancel(self, receipt: Receipt, at: float, why: str) -> Change:
         return self.moved([self.line.cancel(receipt, at, why)], at)
@@ -229,8 +228,10 @@ class Room:
             self.state, self.queue_view, gone = emptied(self.id, self.state, self.queue_view, self.announcer, at)
         return self.moved(moved, at, *gone, *say(record, self.settings.announcements, said, at), model=record)
 
-    def cancel_waiting(self, at: float, why: str) -> Change:
-        return self.moved([self.line.cancel(one, at, why) for one in list(self.line.waiting.values())], at)
+    def cancel_waiting(self, since: float, at: float, why: str) -> Change:
+        """Of those that were accepted until then."""
+        waiting = [one for one in self.line.waiting.values() if one.accepted_at <= since]
+        return self.moved([self.line.cancel(one, at, why) for one in waiting], at)
 
     def release(self, at: float) -> Change:
         if not self.record.held:

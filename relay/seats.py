@@ -32,6 +32,12 @@ class Seat:
     turned_at: float | None = None  # when it turned a tip away and has not said that it is ready since
     hidden: bool = False
 
+    def turn_away(self, at: float, *, held: bool) -> None:
+        """It has turned a tip away, and everything of that run. On hold, that says nothing of its script."""
+        self.run += 1
+        if not held:
+            self.ready, self.why, self.turned_at = False, "turned a tip away", at
+
 
 # A tip that is being kept as given to a page already: that page's generation and run. None: kept as waiting.
 Token = tuple[int, int] | None

@@ -49,6 +49,7 @@ DOUBTS_ASKED_MAX = 200  # uncertain tips a page is asked about at once
 ANSWER_SECONDS_MAX = 10  # for the page to answer what it was asked
 OLD_PAGE_ANSWER_SECONDS_MAX = 0.7  # for a page that is being replaced
 ASK_AGAIN_SECONDS = 5  # past its deadline, before the page is asked about a tip it never spoke of
+CLOCKS_APART_SECONDS = 5  # left of a tip by the relay's clock, where its page says there is nothing left
 TURNED_AWAY_SECONDS = 5  # before a page that turned a tip away without a word is tried again
 SENT_GRACE_SECONDS = 30  # past its deadline, before a sent tip nobody speaks of is uncertain
 SILENCE_SECONDS = 900  # of the vendor about its queue, before what it showed there counts as swept away

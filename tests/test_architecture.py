@@ -24,6 +24,7 @@ VOCABULARY = {
     "relay.feeds",
     "relay.grants",
     "relay.lines",
+    "relay.proofs",
     "relay.menus",
     "relay.messages",
     "relay.names",

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
-from unit_kit import House, a_tip, queue_event, settle, steps
+from unit_kit import House, a_tip, bringing_back, queue_event, settle, steps
 
+from relay import messages
 from relay.announcer import Announcer
+from relay.arrivals import Superseded
 from relay.errors import (
     AlreadySent,
     IdReused,
@@ -482,6 +484,46 @@ async def test_a_stop_may_take_back_what_waits(house):
     assert ("sent", "cancelled") == (await house.status("t1"), await house.status("t2"))
 
 
+async def test_a_stop_also_takes_back_what_was_about_to_go(house):
+    """Tips whose step to the page was still being kept have not left; what is posted later waits."""
+    page = await house.page(ready=False)
+    await house.tip("t1")
+    await house.tip("t2")
+    house.store.slow = True
+    await page.ready()
+    stopping = asyncio.create_task(house.desk.hold("coco", stop=True, cancel_waiting=True, who="the platform"))
+    await settle()
+    house.store.slow = False
+    house.store.let_go()
+    await stopping
+    house.clock.tick(1)
+    await house.tip("t3")
+    await house.desk.release("coco")
+    await settle()
+    assert ["cancelled", "cancelled"] == [await house.status(one) for one in ("t1", "t2")]
+    assert ["t3"] == page.socket.tips
+
+
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_stop_during_an_outage_is_not_forgotten(house, stop):
+    """The room was dropped, the platform's stop cannot be kept and it is told so: the next room begins with it."""
+    page = await house.page()
+    await house.tip("t1")
+    house.store.failing = True
+    await page.ack("t1")
+    with pytest.raises(StoreUnavailable):
+        await house.desk.hold("coco", stop=stop, who="the platform")
+    house.hub.hold_later("nobody", stop)  # a model that was never registered is not remembered for ever
+    house.store.failing = False
+    async with bringing_back(house.hub):
+        record = await house.store.model("coco")
+        assert ((True, stop), {"coco": stop}) == ((record.held, record.stopped), house.hub.unkept_holds)
+    page = await house.page()
+    await page.answer(t1="played")
+    await house.tip("t2")
+    assert [] == page.socket.tips
+
+
 @pytest.mark.parametrize("stop", [True, False])
 async def test_a_stop_holds_even_if_it_cannot_be_kept(house, stop):
     """The store is broken, the call fails, and still no tip reaches the page that comes next."""
@@ -548,6 +590,42 @@ async def test_a_platform_may_prefer_to_settle_every_doubt(policy, end):
     await page.leave()
     await house.page("j2")
     assert (end, True) == (await house.status(), "uncertain" in steps(await house.desk.receipt("t1")))
+
+
+async def test_a_page_whose_clock_was_set_measures_it_again(house):
+    """The tip that it found too late has time left by the relay's clock: it is played by the page as it comes back."""
+    page = await house.page()
+    await house.tip("t1", expires_in=60.0)
+    await house.tip("t2", expires_in=60.0)
+    await page.ack("t1", "stale", run=1)
+    assert ([Close.CLOCKS_APART], "accepted") == (page.socket.closed, await house.status("t1"))
+    await page.leave()
+    page = await house.page(resumed=True)
+    await page.answer(t2="unseen")
+    assert ["t1", "t2"] == page.socket.tips
+
+
+async def test_a_page_that_was_replaced_while_it_was_away_stays_away(house):
+    """A laptop that wakes up takes nothing from the phone. Where the phone has gone, it is welcome."""
+    await (await house.page(load="laptop")).leave()
+    phone = await house.page("j2", load="phone")
+    with pytest.raises(Superseded):
+        await house.page(load="laptop", resumed=True)
+    await house.tip()
+    assert (["t1"], []) == (phone.socket.tips, phone.socket.closed)
+    await phone.leave()
+    assert 3 == (await house.page(load="laptop", resumed=True)).seat.generation
+
+
+async def test_a_page_is_asked_about_so_many_doubts(house, monkeypatch):
+    """The newest: a frame has its bound, and an arriving page is not sent away over it."""
+    monkeypatch.setattr(messages, "DOUBTS_ASKED_MAX", 2)
+    page = await house.page("j1")
+    for n in range(3):
+        await house.tip(f"t{n}")
+    await page.leave()
+    page = await house.page("j2")
+    assert ["t1", "t2"] == [one["id"] for one in page.socket.of("uncertain")[-1]["tips"]]
 
 
 # -- a store out of order ----------------------------------------------------------

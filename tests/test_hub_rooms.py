@@ -1,10 +1,9 @@
 """Rooms that are not there: forgotten, dropped, not made yet. Their tips' time runs, and their orders stand."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
-from unit_kit import House, a_tip, settle
+from unit_kit import House, a_tip, bringing_back, settle
 
 from relay.errors import StoreUnavailable
 from relay.hub import Hub
@@ -17,14 +16,6 @@ HOUR = 3600.0
 @pytest.fixture
 async def house():
     return await House().with_model()
-
-
-@asynccontextmanager
-async def bringing_back(hub):
-    task = asyncio.create_task(hub.bring_back(interval=0))
-    await settle()
-    yield
-    task.cancel()
 
 
 def restarted(house):

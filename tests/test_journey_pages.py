@@ -56,10 +56,11 @@ async def test_a_duplicate_is_answered_from_the_journal(platform, page):
     await platform.until("t1", "played")
 
 
-async def test_a_tip_too_late_for_the_page_is_expired(platform, page):
+async def test_a_tip_too_late_for_the_page_is_expired(platform, page, clock):
     """`stale` proves that it was not played."""
-    await platform.accepted("t1")
+    await platform.accepted("t1", expires_in=10)
     await page.next_tip()
+    clock.tick(10)
     await page.ack("t1", "stale")
     assert "expired" == (await platform.until("t1", "expired"))["status"]
 

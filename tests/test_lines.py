@@ -92,9 +92,47 @@ def test_a_tip_is_in_one_place(status):
 )
 def test_an_ack_leads_somewhere(outcome, path):
     """Each outcome of a tip that was given to the page, with the page's word as evidence."""
-    moved = one(Status.SENT).acknowledge("t1", outcome, T0 + 1, 1, "boom")
+    moved = one(Status.SENT).acknowledge("t1", outcome, T0 + 1000, 1, "boom")
     assert path == steps(moved[-1])
     assert {"ack": outcome, "generation": 1} in [step.evidence for step in moved[-1].timeline]
+
+
+@pytest.mark.parametrize(
+    ("left", "later", "end"), [(60.0, 60.0, "accepted"), (60.0, 600.0, "expired"), (4.0, 4.0, "expired")]
+)
+def test_a_page_whose_clock_was_set_ends_no_tip(left, later, end):
+    """By the relay's clock there is time left: it goes back into the line, unless a later one may overtake it."""
+    tips = [a_receipt("t1", Status.SENT, seq=1, expires_in=left), a_receipt("t2", Status.SENT, seq=2, expires_in=later)]
+    assert end == Line(tips).acknowledge("t1", "stale", T0, 1)[-1].status
+
+
+def test_an_overtaken_doubt_does_not_expire():
+    """The page's "too late" proves that it was not played; what becomes of it is somebody's to say."""
+    line = Line([a_receipt("t1", Status.UNCERTAIN, seq=1)])
+    assert ["uncertain"] == [moved.status for moved in line.acknowledge("t1", "stale", T0 + 99, 1)]
+
+
+def test_a_refusal_by_an_older_page_says_nothing_of_the_newer_one():
+    """Somebody said "replay", and a newer page has the tip: only its own word ends it."""
+    line = one(Status.SENT, generation=2)
+    assert [] == line.acknowledge("t1", "failed", T0, 1)
+    assert [("t1", "played")] == went(line.acknowledge("t1", "played", T0, 2))
+
+
+def test_a_call_that_runs_is_waited_for():
+    """The page says so, and its acknowledgement follows."""
+    line = one(Status.SENT)
+    assert [] == line.answer({"t1": "calling"}, ["t1"], T0, 1)
+    assert [("t1", "played")] == went(line.acknowledge("t1", "played", T0, 1))
+
+
+def test_a_standing_replay_is_good_for_once():
+    """A tip that its page does not survive is held, and the tips behind it go on."""
+    line = Line([a_receipt("t1", Status.SENT)], "replay")
+    first = line.answer({"t1": "interrupted"}, ["t1"], T0, 1)
+    assert ["uncertain", "accepted"] == [moved.status for moved in first]
+    line.send_next(T0, 2, "j1")
+    assert ["uncertain"] == [moved.status for moved in line.answer({"t1": "interrupted"}, ["t1"], T0, 2)]
 
 
 @pytest.mark.parametrize("outcome", ["", "nonsense", "duplicate", "PLAYED", "unseen"])

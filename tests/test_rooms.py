@@ -329,7 +329,7 @@ def test_a_stop_ends_what_the_vendor_had():
     assert [("t1", "cleared")] == went(change)
     assert (True, True) == (change.model.held, change.model.stopped)
     assert ["Coco has stopped the toy."] == [body["text"] for body in entries(change, "announcement")]
-    assert [("t2", "cancelled")] == went(room.cancel_waiting(T0, "stopped"))
+    assert [("t2", "cancelled")] == went(room.cancel_waiting(T0, T0, "stopped"))
 
 
 def test_a_hold_becomes_a_stop():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,13 @@ class House:
         return self
 
     async def page(
-        self, journal: str = "j1", *, ready: bool = True, resumed: bool = False, model: str = "coco"
+        self,
+        journal: str = "j1",
+        *,
+        ready: bool = True,
+        resumed: bool = False,
+        model: str = "coco",
+        load: str = "p1",
     ) -> Page:
         socket = FakeSocket()
 
@@ -174,7 +181,7 @@ class House:
             )
 
         room, seat = await Arrivals(self.hub).arrive(
-            model, socket, journal=journal, page="p1", ready=ready, resumed=resumed, welcome=welcome
+            model, socket, journal=journal, page=load, ready=ready, resumed=resumed, welcome=welcome
         )
         await settle()
         return Page(self.hub, room, seat, socket)
@@ -218,6 +225,15 @@ class Page:
     async def leave(self) -> None:
         self.hub.leave(self.room, self.seat)
         await settle()
+
+
+@asynccontextmanager
+async def bringing_back(hub: Hub) -> AsyncIterator[None]:
+    """As in a relay that serves: rooms come back by themselves."""
+    task = asyncio.create_task(hub.bring_back(interval=0))
+    await settle()
+    yield
+    task.cancel()
 
 
 def queue_event(running: list[tuple[str, int]], queue: list[tuple[str, int]] = (), waiting: int = 0) -> dict[str, Any]:

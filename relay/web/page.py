@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from relay import messages
+from relay.arrivals import Superseded
 from relay.errors import BadSettings, StoreUnavailable, TicketExpired, TicketRefused, UnknownModel
 from relay.messages import Close
 from relay.rooms import Room
@@ -67,6 +68,13 @@ class Conversation:
             return self._greet(said)
         if room.id in self._relay.hub.captures.open:
             self._relay.hub.captures.heard(room, seat, said)
+        try:
+            return self._act(room, seat, said)
+        except Exception:
+            self._relay.hub.fault(room)
+            return None
+
+    def _act(self, room: Room, seat: Seat, said: Said) -> Coroutine[Any, Any, None] | None:
         match said:
             case messages.Ack():
                 self._relay.hub.acknowledge(room, seat, said)
@@ -134,6 +142,8 @@ async def seated(relay: Wiring, socket: PageSocket, hello: messages.Hello) -> tu
         raise Closed(Close.TICKET_REFUSED, refusal.detail[:120]) from None
     except UnknownModel:
         raise Closed(Close.UNKNOWN_MODEL, "this model is not registered") from None
+    except Superseded:
+        raise Closed(Close.SUPERSEDED, "another page of this model has been opened since") from None
     except StoreUnavailable:
         raise Closed(Close.STORE_UNAVAILABLE, "the relay cannot keep anything right now") from None
     except BadSettings as error:

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from relay import messages
-from relay.arrivals import Arrivals
+from relay.arrivals import Arrivals, Superseded
 from relay.clock import TickingClock
 from relay.desk import Desk
 from relay.errors import Refusal, StoreUnavailable
@@ -236,15 +236,18 @@ class World:
             )
 
         resumed = page.resume is not None
-        wire.room, wire.seat = await Arrivals(self.hub).arrive(
-            MODEL,
-            wire,
-            journal=page.browser.journal,
-            page=str(page.load),
-            ready=True,
-            resumed=resumed,
-            welcome=welcome,
-        )
+        try:
+            wire.room, wire.seat = await Arrivals(self.hub).arrive(
+                MODEL,
+                wire,
+                journal=page.browser.journal,
+                page=str(page.load),
+                ready=True,
+                resumed=resumed,
+                welcome=welcome,
+            )
+        except Superseded:
+            wire.close(messages.Close.SUPERSEDED, "another page has been opened since")
 
     def _unspoken(self, wire: Wire) -> list[str]:
         journal = wire.page.browser.journal
