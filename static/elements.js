@@ -85,6 +85,15 @@ export class RelayChat extends RelayElement {
     this.#newest.replaceChildren(this.words.newest, arrow);
   }
 
+  clear() {
+    this.#tips.clear();
+    this.#waiting = [];
+    this.#log.replaceChildren();
+    this.#status.textContent = "";
+    this.#newest.hidden = true;
+    this.#following = true;
+  }
+
   /** @param {string} name @param {number} usual @param {number} most */
   #number(name, usual, most) {
     const text = this.getAttribute(name) ?? "";
@@ -217,6 +226,10 @@ export class RelayMenu extends RelayElement {
   relabel() {
     this.#rows.setAttribute("aria-label", this.getAttribute("label") || this.words.menu);
     this.menu = this.#menu;
+  }
+
+  clear() {
+    this.menu = undefined;
   }
 
   /** @param {any} menu */

@@ -62,6 +62,8 @@ export class RelayElement extends HTMLElement {
 
   /** @type {RelayFeed | undefined} */
   #feed;
+  /** @type {RelayFeed | undefined} whose words are shown, also once it is not followed any more */
+  #shown;
   /** @type {Share | undefined} */
   #share;
   #own = false; // the page gave the feed
@@ -105,6 +107,11 @@ export class RelayElement extends HTMLElement {
 
   /** Its own words are to be written again. */
   relabel() {
+    throw new Error("every element has its own");
+  }
+
+  /** Another feed begins: what the last one told goes. */
+  clear() {
     throw new Error("every element has its own");
   }
 
@@ -160,6 +167,8 @@ export class RelayElement extends HTMLElement {
     if (this.#share) leave(this.#share);
     this.#share = undefined;
     this.#feed = feed;
+    if (feed && this.#shown && feed !== this.#shown) this.clear();
+    this.#shown = feed ?? this.#shown;
     for (const [type, listener] of this.#hears) {
       feed?.on(type, listener);
       if (feed && type === "state") listener(feed.state);

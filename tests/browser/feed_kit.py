@@ -63,7 +63,7 @@ class PaperFeed:
         self.port = 0
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
         self.sockets = True  # False: a proxy in between that knows no WebSocket
-        self.answers: list[tuple[int, str, str]] = []  # what /feed/coco answers without a socket: status, kind, body
+        self.answers: list[tuple[int, str, str]] = []  # what a feed answers without a socket: status, kind, body
         self.html, self.policy = "", ""  # what any other address answers, and its Content-Security-Policy
         self.asked: asyncio.Queue[dict[str, str]] = asyncio.Queue()  # the queries of those
 
@@ -78,7 +78,7 @@ class PaperFeed:
 
     async def _answer(self, _: ServerConnection, request: Request) -> Response | None:
         url = urlsplit(request.path)
-        if url.path == "/feed/coco":
+        if url.path.startswith("/feed/"):
             if "Upgrade" in request.headers:
                 return None if self.sockets else respond(b"no sockets here", status=403)
             self.asked.put_nowait(dict(parse_qsl(url.query)))

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 SCRIPT = '<script type="module" src="/elements.js"></script>'
 CHAT = f'<relay-chat src="/feed/coco" ticket="t1"></relay-chat>{SCRIPT}'
 MENU = f'<relay-menu src="/feed/coco" ticket="t1"></relay-menu>{SCRIPT}'
+BOTH = "document.querySelectorAll('relay-chat, relay-menu')"
 SETTINGS = {
     "levels": [
         {"level": 1, "min": 1, "max": 9, "seconds": 2, "vibrate": 5, "rotate": 0},
@@ -214,6 +215,27 @@ async def test_an_element_that_leaves_hangs_up(chat):
     await chat.quiet()
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        "chat.remove(); setTimeout(() => document.body.append(chat))",
+        "chat.setAttribute('transport', 'websocket')",
+        "chat.setAttribute('ticket-url', '/my-ticket')",
+    ],
+)
+async def test_a_chat_that_begins_again_tells_its_history_once(chat, again):
+    """Put back after a while, or with another attribute: the lines make way for the history."""
+    line = await chat.line()
+    past = [entry(1), tip(2), entry(3)]
+    await line.say(*past)
+    await expect(chat.lines).to_have_count(3)
+    await chat.do(f"{{ const chat = document.querySelector('relay-chat'); {again}; }}")
+    line = await chat.line()
+    assert {"ticket": "t1", "last": "50"} == line.query
+    await line.say(*past, entry(4))
+    await expect(chat.lines).to_have_text(["n1", "john tipped 20 tokens level 2 · 6 saccepted", "n3", "n4"])
+
+
 async def test_other_words_can_be_given(chat):
     """Those that are left out stay."""
     await chat.chat.evaluate(
@@ -317,6 +339,28 @@ async def test_elements_of_a_page_share_one_line(browser):
         await expect(viewer.page.get_by_role("listitem")).to_have_count(0)
         await viewer.do("document.querySelector('relay-menu').remove()")
         await line.ws.wait_closed()
+
+
+async def test_another_models_feed_begins_with_nothing(browser):
+    """`src` is another's now: no menu and no line of the one before, also none that waited to be drawn."""
+    async with open_viewer(browser, MENU + CHAT) as viewer:
+        lines, listed = viewer.page.locator("relay-chat p"), viewer.page.get_by_role("listitem")
+        line = await viewer.line()
+        await line.say(entry(1), entry(2, type="settings", **SETTINGS))
+        await expect(lines).to_have_text(["n1"])
+        await expect(listed).to_have_count(4)
+        await viewer.do("window.requestAnimationFrame = (fn) => { window.frame = fn }")  # a tab in the background
+        await line.say(tip(3))
+        await viewer.until("!!window.frame")
+        await viewer.do(f"{BOTH}.forEach((one) => one.setAttribute('src', '/feed/dana'))")
+        line = await viewer.line()
+        assert line.ws.request.path.startswith("/feed/dana?")
+        await expect(lines).to_have_count(0)
+        await expect(listed).to_have_count(0)
+        await line.say(tip(4, tip="t3", status="done"), entry(5, text="dana's"))
+        await viewer.until("document.querySelector('relay-chat').feed.cursor === 'e-5'")
+        await viewer.do("frame()")
+        await expect(lines).to_have_text(["dana's"])
 
 
 async def test_a_page_may_give_the_feed(browser):
