@@ -196,11 +196,13 @@ export class RelayMenu extends RelayElement {
   #note = make("p", "note");
   /** @type {any} */
   #menu;
+  /** The question whose answer counts. `late`: the feed has told of a menu since, and the answer may be older. */
+  #asked = { late: false };
 
   constructor() {
     super(menuLook, {
-      menu: (entry) => this.#learn(entry),
-      settings: (entry) => this.#menu?.rows || this.#learn(entry), // the relay's own menu is told apart from them
+      menu: (entry) => this.#hear(entry),
+      settings: (entry) => this.#hear(entry),
       state: (state) => state === "live" && this.#ask(),
     });
     this.root.append(this.#rows, this.#note);
@@ -229,7 +231,14 @@ export class RelayMenu extends RelayElement {
   }
 
   clear() {
+    this.#asked = { late: false };
     this.menu = undefined;
+  }
+
+  /** @param {import("./feed.js").Entry} entry */
+  #hear(entry) {
+    this.#asked.late = true;
+    if (entry.type === "menu" || !this.#menu?.rows) this.#learn(entry); // the relay's own menu comes with settings
   }
 
   /** @param {any} menu */
@@ -239,13 +248,19 @@ export class RelayMenu extends RelayElement {
 
   /** What holds now; what changes it comes with the feed. Where the address is not there, the feed alone has to do. */
   async #ask() {
+    const { feed } = this;
     const url = new URL(this.getAttribute("src") || location.href, this.baseURI);
     const [, before, model] = /^(.*)\/feed\/([^/]+)$/.exec(url.pathname) ?? [];
-    if (!model) return;
+    if (!feed || !model) return;
     url.pathname = `${before}/models/${model}/menu`;
-    url.search = this.feed?.ticket ? `${new URLSearchParams({ ticket: this.feed.ticket })}` : "";
+    url.search = feed.ticket ? `${new URLSearchParams({ ticket: feed.ticket })}` : "";
+    const asked = { late: false };
+    this.#asked = asked;
     const answer = await fetch(url).catch(() => undefined);
-    if (answer?.ok) this.#learn(await answer.json().catch(() => undefined));
+    const menu = answer?.ok && (await answer.json().catch(() => undefined));
+    if (!menu || asked !== this.#asked) return;
+    if (asked.late) this.#ask();
+    else this.#learn(menu);
   }
 }
 

@@ -14,6 +14,11 @@ pytestmark = pytest.mark.browser
 SCRIPT = '<script type="module" src="/elements.js"></script>'
 CHAT = f'<relay-chat src="/feed/coco" ticket="t1"></relay-chat>{SCRIPT}'
 MENU = f'<relay-menu src="/feed/coco" ticket="t1"></relay-menu>{SCRIPT}'
+# What is fetched, and is answered when the test says so: with nothing but promises, so that it has arrived at once.
+PAPER_FETCH = """<script>window.asked = [];
+  window.fetch = ({ pathname: path }) => new Promise((done) => {
+    asked.push({ path, answer: (menu) => done({ ok: true, json: async () => menu }) });
+  });</script>"""
 BOTH = "document.querySelectorAll('relay-chat, relay-menu')"
 SETTINGS = {
     "levels": [
@@ -307,6 +312,35 @@ async def test_the_menu_is_asked_for_once_the_line_is_there(browser):
         viewer.feed.html = MENU
         await viewer.page.reload()
         await expect(viewer.page.get_by_role("listitem")).to_have_text("5 tokens<b>wave</b>")
+
+
+async def test_an_answer_that_the_feed_has_overtaken_is_asked_for_again(browser):
+    """What the feed told meanwhile stays, until an answer comes that is newer."""
+    async with open_viewer(browser, PAPER_FETCH + MENU) as viewer:
+        line, listed = await viewer.line(), viewer.page.get_by_role("listitem")
+        await viewer.until("asked.length === 1")
+        await line.say(entry(1, type="menu", rows=[{"amount": 5, "text": "new"}]))
+        await expect(listed).to_have_text("5 tokensnew")
+        await viewer.do("asked[0].answer({ fresh: true, rows: [{ amount: 5, text: 'old' }] })")
+        await expect(listed).to_have_text("5 tokensnew")
+        await viewer.until("asked.length === 2")
+        await viewer.do("asked[1].answer({ fresh: false, rows: [{ amount: 5, text: 'newest' }] })")
+        await expect(listed).to_have_text("5 tokensnewest")
+        await expect(viewer.page.locator("relay-menu .note")).to_have_text("As last known.")
+
+
+async def test_an_answer_about_another_model_comes_too_late(browser):
+    """Also where it comes after that of the model that is shown now."""
+    async with open_viewer(browser, PAPER_FETCH + MENU) as viewer:
+        listed = viewer.page.get_by_role("listitem")
+        await viewer.until("asked.length === 1")
+        await viewer.do("document.querySelector('relay-menu').setAttribute('src', '/feed/dana')")
+        await viewer.until("asked.length === 2")
+        assert ["/models/coco/menu", "/models/dana/menu"] == await viewer.do("asked.map(({ path }) => path)")
+        await viewer.do("asked[1].answer({ rows: [{ amount: 5, text: 'of dana' }] })")
+        await expect(listed).to_have_text("5 tokensof dana")
+        await viewer.do("asked[0].answer({ rows: [{ amount: 5, text: 'of coco' }] })")
+        await expect(listed).to_have_text("5 tokensof dana")
 
 
 async def test_settings_are_a_menu_too(browser):
