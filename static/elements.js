@@ -10,6 +10,7 @@ const LINES_MAX = 1000;
 const NEAR_PX = 48; // closer to the end than this is "at the end"
 const SETTLE_MS = 1000; // in which history comes: it is written without motion, and not read out
 const STATUS_MS = 1500; // a feed that is back sooner was never away
+const CONFIRM_MS = 5000; // in which her page, once it is ready, has said its settings again
 const TONES = /** @type {Record<string, string>} */ ({
   done: "good",
   running: "busy",
@@ -198,11 +199,14 @@ export class RelayMenu extends RelayElement {
   #menu;
   /** The question whose answer counts. `late`: the feed has told of a menu since, and the answer may be older. */
   #asked = { late: false };
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   constructor() {
     super(menuLook, {
       menu: (entry) => this.#hear(entry),
       settings: (entry) => this.#hear(entry),
+      model: ({ ready }) => ready && this.#confirm(),
       state: (state) => state === "live" && this.#ask(),
     });
     this.root.append(this.#rows, this.#note);
@@ -244,6 +248,13 @@ export class RelayMenu extends RelayElement {
   /** @param {any} menu */
   #learn(menu) {
     if (Array.isArray(menu?.rows) || Array.isArray(menu?.levels)) this.menu = menu;
+  }
+
+  /** Settings that are as they were come with no entry: who has the last known asks, and not all viewers at once. */
+  #confirm() {
+    clearTimeout(this.#timer);
+    const ms = CONFIRM_MS * (1 + Math.random());
+    this.#timer = setTimeout(() => this.#menu?.fresh === false && this.#ask(), ms);
   }
 
   /** What holds now; what changes it comes with the feed. Where the address is not there, the feed alone has to do. */

@@ -343,6 +343,24 @@ async def test_an_answer_about_another_model_comes_too_late(browser):
         await expect(listed).to_have_text("5 tokensof dana")
 
 
+async def test_a_menu_is_as_last_known_until_her_page_confirms_it(browser):
+    """Settings that are as they were come with no entry: it asks again once her page is ready, if it has to."""
+    async with open_viewer(browser, PAPER_FETCH + MENU) as viewer:
+        line, note = await viewer.line(), viewer.page.locator("relay-menu .note")
+        await viewer.do("luck = 0; instead[5000] = 0")
+        await viewer.until("asked.length === 1")
+        await viewer.do("asked[0].answer({ fresh: false, rows: [{ amount: 5, text: 'wave' }] })")
+        await expect(note).to_have_text("As last known.")
+        await line.say(entry(1, type="model", ready=False), entry(2, type="model", ready=True))
+        await viewer.until("asked.length === 2")
+        await viewer.do("asked[1].answer({ fresh: true, rows: [{ amount: 5, text: 'wave' }] })")
+        await expect(note).to_have_text("")
+        await line.say(entry(3, type="model", ready=True))
+        await viewer.until("waits.filter((ms) => ms === 5000).length === 2")
+        await viewer.quiet()
+        assert 2 == await viewer.do("asked.length")
+
+
 async def test_settings_are_a_menu_too(browser):
     """As `GET /models/{model}` and the feed show them: ranges, open ends, specials; disabled ones are left out."""
     async with open_viewer(browser, MENU) as viewer:
