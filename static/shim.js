@@ -47,7 +47,7 @@
 	const age = (at) => Math.max(Date.now() - at[0], performance.now() - at[1]);
 	const load = (key) => safe(() => localStorage.getItem(key).split(" ")[1]);
 	const prune = (keep) => {
-		const tips = Object.keys(localStorage).filter((key) => key.startsWith(my.name));
+		const tips = Object.keys(localStorage).filter((key) => key.startsWith(my.name) && !/g$/.test(localStorage[key]));
 		tips.sort((a, b) => (localStorage[a] < localStorage[b] ? 1 : -1));
 		for (const key of tips.slice(keep)) if (localStorage[key] < `${Date.now() - 36e5}`) localStorage.removeItem(key);
 	};
@@ -62,12 +62,8 @@
 	const recall = (key) => kept.get(key) ?? load(key)?.replace("calling", "interrupted");
 	const local = () => load(`journal ${my.name}`) === my.journal;
 	const tell = (ids) => {
-		const tips = {};
-		for (const id of ids) {
-			// "unseen" has it sent again: only where the journal surely knows.
-			const was = recall(my.name + id) ?? (my.own || local() ? "unseen" : "interrupted");
-			if (was !== "calling") tips[id] = was;
-		}
+		const tips = { __proto__: null };
+		for (const id of ids) tips[id] = recall(my.name + id) ?? (my.own || local() ? "unseen" : "interrupted");
 		send({ type: "answer", tips });
 	};
 
@@ -80,7 +76,7 @@
 		if (ended) return;
 		const read = () => {
 			const json = JSON.stringify(event ?? null);
-			if (new Blob([json]).size > 59_900) throw new Error("too large");
+			if (new Blob([json]).size > 59900) throw new Error("too large");
 			return JSON.parse(json);
 		};
 		const copy = safe(read, (error) => ({ type: safe(() => event.type.substring(0, 99)), error: String(error) }));
@@ -124,6 +120,10 @@
 					.then((detail = null) => hear({ type, detail }), String);
 			}
 		});
+	const stand = (model) => {
+		mine = model;
+		safe(() => sessionStorage.setItem("relay", model));
+	};
 	const set = (type, flags) => {
 		Object.assign(relay, flags);
 		if (relay.stopped) end();
@@ -135,14 +135,8 @@
 		welcome({ resume, generation, heartbeat, held, stopped, ask, at, vendor }) {
 			const ws = my.next;
 			my.socket?.close(1000);
-			Object.assign(my, {
-				socket: ws,
-				next: null,
-				run: -1,
-				script: vendor?.script ?? camkit.script()?.src,
-				resume,
-				generation,
-			});
+			Object.assign(my, { socket: ws, next: null, run: -1, resume, generation });
+			my.script = vendor?.script ?? camkit.script()?.src;
 			ws.max = 2500 * heartbeat;
 			my.zero = clocks().map((now, i) => Math.min(now, ws.zero[i] + 2000) - at * 1000);
 			put(`generation ${my.name}`, generation);
@@ -191,12 +185,12 @@
 		},
 		hold: () => set("hold", { held: true }),
 		release() {
-			mine = false;
+			stand("");
 			set("release", { held: false, stopped: false });
 		},
 		stop: () => set("stop", { stopped: true }),
 		drain(frame) {
-			my.timer = setTimeout(dial, Math.random() * frame.in * 1000);
+			my.timer = setTimeout(dial, Math.random() * 1000 * frame.in);
 		},
 	};
 
@@ -209,7 +203,7 @@
 		clearTimeout(my.timer);
 		my.next?.close();
 		my.next = ws;
-		ws.max = 15_000;
+		ws.max = 15e3;
 		ws.heard = clocks();
 		ws.onopen = () => {
 			const { journal, resume, ticket } = my;
@@ -281,9 +275,11 @@
 		part("waiting");
 		if (served && model !== served) {
 			end();
-			mine = relay.held = relay.stopped = false;
+			stand("");
+			relay.held = relay.stopped = false;
 		}
 		served = model;
+		mine ||= safe(() => sessionStorage.relay === model);
 		const name = `relay ${JSON.stringify([base, model])} `;
 		const me = { model, ticket, ticketUrl, name, tries: 0, tick: setInterval(watch, 200) };
 		my = me;
@@ -311,19 +307,17 @@
 		},
 		takeover: () => /waiting|superseded/.test(relay.state) && start(my, true),
 		stop() {
-			mine = true;
+			stand(`${served}`);
 			frames.stop();
 			send({ type: "stop" });
 			relay.takeover();
 		},
 		resume() {
-			mine = false;
+			stand("");
 			return send({ type: "release" });
 		},
 		resolve: (id, as) => send({ type: "resolve", id, as }),
-		destroy() {
-			part("destroyed");
-		},
+		destroy: () => part("destroyed"),
 	};
 	window.relay = relay;
 	if (dataset.ticket) relay.connect(dataset);

@@ -117,7 +117,7 @@ async def test_a_call_that_still_runs_is_answered_by_its_ack(stage):
         await page.tip("t1")
         await page.tip("t1")
         await page.send("ask", tips=["t1", "t2"])
-        assert {"t2": "unseen"} == (await page.next("answer"))["tips"]
+        assert {"t1": "calling", "t2": "unseen"} == (await page.next("answer"))["tips"]
         await b.do("finish()")
         assert "played" == (await page.ack("t1"))["outcome"]
         assert 1 == len(await b.calls())
@@ -302,6 +302,33 @@ async def test_cleared_storage_makes_silence_doubt(stage):
         assert "memory" == (await b.relay.socket()).hello["storage"]
         await b.page.reload()
         assert page.hello["journal"] != (await b.relay.socket()).hello["journal"]
+
+
+async def test_a_call_without_an_end_is_never_forgotten(stage):
+    """However old it is and however many came after it: its silence would be proof that it was not played."""
+    world = "window.lovense = makeVendor(); window.react = () => window.still ?? new Promise(() => {})"
+    async with stage.broadcast(world=world) as b:
+        page = await b.live()
+        await page.tip("t1")
+        await page.settled()
+        await b.do(
+            "(() => { const key = Object.keys(localStorage).find((key) => key.endsWith('] t1'));"
+            " localStorage[key] = `${Date.now() - 99e5} calling`;"
+            " for (let n = 0; n < 1100; n++)"
+            " localStorage[key.replace('t1', `p${n}`)] = `${Date.now() - 72e5 - n} played` })()"
+        )
+        await page.send("ping", n=1, at=0)
+        await page.next("pong")
+        journal = await b.journal()
+        assert ("calling", "played", None) == (journal.get("t1"), journal.get("p0"), journal.get("p1099"))
+
+
+async def test_a_tip_may_be_called_anything(stage):
+    """Also as what every object has."""
+    async with stage.broadcast() as b:
+        page = await b.live()
+        await page.send("ask", tips=["__proto__", "constructor"])
+        assert {"__proto__": "unseen", "constructor": "unseen"} == (await page.next("answer"))["tips"]
 
 
 async def test_another_tabs_entry_forbids_the_call(stage):

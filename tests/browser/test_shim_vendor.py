@@ -215,6 +215,24 @@ async def test_a_stop_that_the_relay_missed_still_stands(stage):
         assert "played" == await page.play("t1", run=2)
 
 
+async def test_a_stop_that_the_relay_missed_still_stands_after_a_reload(stage):
+    """Until the broadcaster resumes, and then no longer."""
+    async with stage.broadcast() as b:
+        await (await b.live()).close(4300)
+        await b.relay.socket()  # nobody welcomes it
+        await b.do("relay.stop()")
+        await b.page.reload()
+        page = await (await b.relay.socket()).welcome(stopped=False)
+        await page.next("stop")
+        assert "not_ready" == await page.play("t1", run=1)
+        await b.do("relay.resume()")
+        await page.next("release")
+        await page.send("release")
+        await page.settled()
+        await b.page.reload()
+        assert "played" == await (await b.live()).play("t1")
+
+
 async def test_a_model_that_was_stopped_stays_stopped_after_a_reload(stage):
     """Even where the vendor's script comes up late, by itself."""
     async with stage.broadcast(world="") as b:
