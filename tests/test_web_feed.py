@@ -20,6 +20,7 @@ from kit import (
 )
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 from relay import followers
 from relay.clock import TickingClock
@@ -30,6 +31,8 @@ from relay.settings import FOLLOWER_BYTES_MAX, FOLLOWER_HISTORY_BYTES_MAX
 from relay.stores import Change
 from relay.tickets import Tickets
 from relay.web import websocket
+from relay.web.feed_websocket import FeedSocket
+from relay.web.websocket import CONTROL_BYTES_MAX
 
 T0 = 1_700_000_000.0
 HEAD = "GET {path} HTTP/1.1\r\nHost: relay\r\nAuthorization: Bearer {key}\r\n"
@@ -427,6 +430,23 @@ async def test_what_waits_for_a_stuck_reader_has_an_end(relay, platform, over):
         assert max(map(waiting, returning)) <= FOLLOWER_HISTORY_BYTES_MAX + PIECE_BYTES + 5200
     for writer in writers:
         writer.close()
+
+
+async def test_pings_of_a_stuck_reader_fill_nothing(relay, platform, monkeypatch):
+    """Megabytes of pings, no pong taken: what is kept for it stays within what its entries may take."""
+    monkeypatch.setattr(followers, "FOLLOWER_STUCK_SECONDS", 60)
+    heard = asyncio.Event()
+    monkeypatch.setattr(FeedSocket, "heard", lambda *_: heard.set())
+    writer = await stuck_reader(relay, read_websocket)
+    (circle,) = relay.wiring.followers._everybody()
+    (follower,) = circle.members
+    for _ in range(80):
+        writer.write(Frame(Opcode.PING, b"x" * CONTROL_BYTES_MAX).serialize(mask=True) * 1000)
+        await writer.drain()
+    writer.write(Frame(Opcode.TEXT, b"that was all").serialize(mask=True))
+    await heard.wait()
+    assert waiting(follower) <= FOLLOWER_BYTES_MAX + CONTROL_BYTES_MAX + 2
+    writer.close()
 
 
 def waiting(follower):

@@ -8,9 +8,11 @@ import pytest
 from kit import KEY, ORIGIN, SECRET, Page, eventually, with_settings
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from relay.clock import TickingClock
 from relay.secret import Secret
+from relay.settings import FRAMES_PER_SECOND_MAX
 from relay.tickets import Tickets
 from relay.web import page_socket, websocket
 
@@ -202,6 +204,32 @@ async def test_a_thousand_frames_a_second_end_the_socket(page):
         for _ in range(3000):
             await page.say(type="pong")
             await asyncio.sleep(0)
+    assert 4204 == await page.closed()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[(Opcode.PING, True)], [(Opcode.PONG, True)], [(Opcode.TEXT, False), (Opcode.CONT, False)]],
+    ids=["pings", "pongs", "pieces"],
+)
+async def test_a_flood_of_frames_that_say_nothing_ends_the_socket(relay, frames):
+    """4204 for pings, pongs and pieces too, and nobody needs a ticket to be counted."""
+    first, *more = [Frame(opcode, b"", fin=fin).serialize(mask=True) for opcode, fin in frames]
+    async with relay.socket() as page:
+        page.socket.transport.write(first + b"".join(more or [first]) * 5000)
+        assert 4204 == await page.closed()
+
+
+async def test_pings_have_the_same_allowance_as_frames(relay, page):
+    """A burst is forgiven, however long nothing was said before; a ping is no sign of the page's own life."""
+    (socket,) = relay.wiring.pages.sockets
+    socket.heard_at = heard_at = socket.heard_at - 60
+    socket._allowance = 0.0
+    for _ in range(2 * FRAMES_PER_SECOND_MAX):
+        socket.overheard()
+    assert (False, heard_at) == (socket.closing, socket.heard_at)
+    for _ in range(20 * FRAMES_PER_SECOND_MAX):
+        socket.overheard()
     assert 4204 == await page.closed()
 
 

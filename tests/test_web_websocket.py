@@ -39,10 +39,14 @@ class Listener(WebSocket):
     def __init__(self):
         super().__init__(Wire())
         self.messages = []
+        self.others = 0
         self.gone = 0
 
     def heard(self, opcode, data):
         self.messages.append((opcode, data))
+
+    def overheard(self):
+        self.others += 1
 
     def lost(self):
         self.gone += 1
@@ -179,6 +183,42 @@ async def test_a_peer_that_does_not_take_our_goodbye_is_dropped(monkeypatch):
     leaves.connection_lost(None)
     await asyncio.sleep(0.02)
     assert ("aborted", "", 1) == (stays.transport.ended, leaves.transport.ended, leaves.gone)
+
+
+def test_who_takes_nothing_is_owed_one_pong():
+    """While what was written is not taken no ping is answered, then the newest is (RFC 6455, 5.5.3)."""
+    socket = Listener()
+    socket.pause_writing()
+    for n in range(1000):
+        socket.data_received(masked(Opcode.PING, b"%d" % n))
+    assert b"" == socket.transport.written
+    socket.resume_writing()
+    assert frame(b"999", websocket.PONG) == socket.transport.written
+    socket.data_received(masked(Opcode.PING, b"again"))
+    socket.pause_writing()
+    socket.resume_writing()
+    assert frame(b"999", websocket.PONG) + frame(b"again", websocket.PONG) == socket.transport.written
+
+
+async def test_no_pong_comes_after_a_goodbye():
+    """Not even the one that was owed."""
+    socket = Listener()
+    socket.pause_writing()
+    socket.data_received(masked(Opcode.PING, b"?"))
+    socket.close(1000)
+    written = bytes(socket.transport.written)
+    socket.resume_writing()
+    assert written == socket.transport.written
+    socket.connection_lost(None)
+
+
+def test_every_frame_is_noticed():
+    """Pings, pongs and pieces are no messages, but whoever counts frames hears of them."""
+    socket = Listener()
+    for opcode, fin in ((Opcode.TEXT, False), (Opcode.PING, True), (Opcode.CONT, False), (Opcode.PONG, True)):
+        socket.data_received(masked(opcode, b"x", fin))
+    socket.data_received(masked(Opcode.CONT, b"x"))
+    assert (4, [(TEXT, b"xxx")]) == (socket.others, socket.messages)
 
 
 async def test_a_long_reason_is_cut_at_a_letter():

@@ -50,10 +50,12 @@ class FeedSocket(WebSocket):
     # -- asyncio ----------------------------------------------------------
 
     def pause_writing(self) -> None:
+        super().pause_writing()
         if self._follower is not None:
             self._follower.pause()
 
     def resume_writing(self) -> None:
+        super().resume_writing()
         if self._follower is not None:
             self._follower.resume()
 

@@ -98,6 +98,13 @@ class PageSocket(WebSocket):
             self._waiting = self._waiting or deque()
             self._waiting.append(data)
 
+    def overheard(self) -> None:
+        """It counts as a frame, but is no sign of life: the page itself may say nothing any more."""
+        since = (asyncio.get_running_loop().time() - self.heard_at) * FRAMES_PER_SECOND_MAX
+        self._allowance = min(self._allowance, 2.0 * FRAMES_PER_SECOND_MAX - since) - 1
+        if self._allowance + since < 0:
+            self.close(Close.TOO_MANY_FRAMES, f"more than {FRAMES_PER_SECOND_MAX} frames a second")
+
     def _hear(self, data: bytes) -> None:
         said: messages.Frame | messages.BadFrame
         try:

@@ -48,24 +48,30 @@ def handshake(headers: Mapping[str, str], subprotocol: str | None = None) -> byt
 
 
 class WebSocket(asyncio.Protocol):
-    """One peer. A subclass hears `heard` (a text or binary message) and `lost` (once, when nothing more will come)."""
+    """One peer. A subclass hears `heard` (a text or binary message), `overheard` (a frame that is none) and `lost`
+    (once, when nothing more will come)."""
 
-    __slots__ = ("__weakref__", "_deaf", "_end", "_partial", "_unread", "closing", "transport")
+    __slots__ = ("__weakref__", "_deaf", "_end", "_owed", "_partial", "_unread", "closing", "full", "transport")
 
     bytes_max = 64 * 1024  # of one message
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.closing = False  # a close frame was written
+        self.full = False  # the peer does not take what was written
         self._deaf = False  # what comes is not read any more
         self._unread: bytearray | None = None  # the beginning of a frame whose end has not come yet
         self._partial: tuple[int, bytearray] | None = None  # a message in several frames: its opcode, what there is
+        self._owed: bytes | None = None  # the newest ping that came while it was full
         self._end: asyncio.TimerHandle | None = None
 
     # -- for subclasses ----------------------------------------------------------
 
     def heard(self, opcode: int, data: bytes) -> None:
         """A whole message."""
+
+    def overheard(self) -> None:
+        """A frame that is no message: a ping, a pong, or a piece of a message that goes on."""
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -142,6 +148,7 @@ class WebSocket(asyncio.Protocol):
             self._refuse(PROTOCOL_ERROR, "a continuation without a beginning, or a beginning inside a message")
         elif self._partial is None:
             self._partial = opcode, bytearray(payload)
+            self.overheard()
         else:
             opcode, parts = self._partial
             parts += payload
@@ -150,17 +157,28 @@ class WebSocket(asyncio.Protocol):
             elif final:
                 self._partial = None
                 self.heard(opcode, bytes(parts))
+            else:
+                self.overheard()
 
     def _control(self, opcode: int, final: bool, payload: bytes) -> None:
         if not final or len(payload) > CONTROL_BYTES_MAX or opcode > PONG:
             self._refuse(PROTOCOL_ERROR, "this is no control frame")
-        elif opcode == PING and not self.closing:
-            self.transport.write(frame(payload, PONG))
-        elif opcode == CLOSE:
+        elif opcode != CLOSE:
+            self.overheard()
+            if opcode == PING:
+                self._answer(payload)
+        else:
             code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1000
             self._deaf = True
             self._say_goodbye(code if 1000 <= code <= 4999 and code not in (1005, 1006) else PROTOCOL_ERROR)
             self.transport.close()
+
+    def _answer(self, ping: bytes) -> None:
+        """Only the newest ping needs a pong (RFC 6455, 5.5.3): who does not read cannot fill our memory with them."""
+        if self.full:
+            self._owed = ping
+        elif not self.closing:
+            self.transport.write(frame(ping, PONG))
 
     def _refuse(self, code: int, why: str = "") -> None:
         """Close, and listen no more."""
@@ -168,6 +186,15 @@ class WebSocket(asyncio.Protocol):
         self.close(code, why)
 
     # -- asyncio ----------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self._owed is not None:
+            ping, self._owed = self._owed, None
+            self._answer(ping)
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself
