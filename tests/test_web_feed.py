@@ -7,6 +7,8 @@ import pytest
 from kit import (
     FEED_KEY,
     KEY,
+    ORIGIN,
+    PROTOCOL,
     SETTINGS_EVENT,
     TIPS_KEY,
     TOY_EVENT,
@@ -32,6 +34,8 @@ from relay.stores import Change
 from relay.tickets import Tickets
 from relay.web import websocket
 from relay.web.feed_websocket import FeedSocket
+from relay.web.page_socket import PageSocket
+from relay.web.protocol import RelayProtocol
 from relay.web.websocket import CONTROL_BYTES_MAX
 
 T0 = 1_700_000_000.0
@@ -41,6 +45,7 @@ RAW = {
     read_websocket: HEAD + "Upgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 }
+UNREAD = b" " * 8_000_000  # more than the kernel takes for a peer that does not read
 
 
 @pytest.fixture(params=[read_sse, read_websocket], ids=["sse", "websocket"])
@@ -430,6 +435,68 @@ async def test_what_waits_for_a_stuck_reader_has_an_end(relay, platform, over):
         assert max(map(waiting, returning)) <= FOLLOWER_HISTORY_BYTES_MAX + PIECE_BYTES + 5200
     for writer in writers:
         writer.close()
+
+
+@pytest.fixture
+async def unread(relay, monkeypatch):
+    """A connection that has left earlier answers unread until the relay may write no more: both its ends."""
+    made = []
+    plain = RelayProtocol.connection_made
+
+    def connection_made(self, transport):
+        plain(self, transport)
+        made.append(transport)
+
+    monkeypatch.setattr(RelayProtocol, "connection_made", connection_made)
+    reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"), limit=1)
+    reader._transport.pause_reading()
+    await eventually(lambda: made, "the connection")
+    (transport,) = made
+    transport.write(UNREAD)
+    assert transport.get_protocol().flow.write_paused
+    yield reader, writer, transport
+    writer.close()
+
+
+async def test_a_reader_that_left_earlier_answers_unread_is_cut_too(relay, unread, over, monkeypatch):
+    """It does not take what is written from the beginning, and the transport has said so before it was a reader's."""
+    monkeypatch.setattr(followers, "FOLLOWER_STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(websocket, "CLOSING_SECONDS_MAX", 0.05)
+    _, writer, transport = unread
+    writer.write(RAW[over].format(path="/feed/coco", key=KEY).encode())
+    await eventually(lambda: not isinstance(transport.get_protocol(), RelayProtocol), "the reader")
+    await eventually(lambda: not len(relay.wiring.followers), "the reader's end")
+
+
+async def test_a_reader_that_left_earlier_answers_unread_hears_all_once_it_reads(relay, platform, unread, over):
+    """Little is kept for it meanwhile."""
+    reader, writer, transport = unread
+    writer.write(RAW[over].format(path="/feed/coco", key=KEY).encode())
+    await eventually(lambda: len(relay.wiring.followers), "the reader")
+    before = transport.get_write_buffer_size()
+    text = "x" * 50_000
+    for n in range(20):
+        await relay.wiring.store.keep(Change(entries=(Draft("coco", "announcement", T0, {"text": f"{text}{n}."}),)))
+    assert before == transport.get_write_buffer_size()
+    reader._limit = len(UNREAD)
+    reader._transport.resume_reading()
+    async with asyncio.timeout(5):
+        await reader.readexactly(len(UNREAD))
+        for n in range(20):
+            await reader.readuntil(f"x{n}.".encode())
+
+
+async def test_a_page_that_left_earlier_answers_unread_is_owed_one_pong(relay, unread):
+    """What it does not take does not grow by its pings."""
+    _, writer, transport = unread
+    more = f"Origin: {ORIGIN}\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
+    writer.write((RAW[read_websocket].format(path="/page", key=KEY).removesuffix("\r\n") + more).encode())
+    await eventually(lambda: isinstance(transport.get_protocol(), PageSocket), "the page")
+    before = transport.get_write_buffer_size()
+    for n in range(100):
+        writer.write(Frame(Opcode.PING, b"%d" % n).serialize(mask=True))
+    await eventually(lambda: b"99" == transport.get_protocol()._owed, "the last ping")
+    assert before == transport.get_write_buffer_size()
 
 
 async def test_pings_of_a_stuck_reader_fill_nothing(relay, platform, monkeypatch):

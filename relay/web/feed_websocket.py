@@ -32,6 +32,8 @@ class FeedSocket(WebSocket):
         self._follower = relay.followers.follow(
             self, model=wish.model, audience=wish.audience, framing=framing, after=wish.after, last=wish.last
         )
+        if self.full:  # it was before there was a follower to hear it
+            self._follower.pause()
 
     # -- for the follower ----------------------------------------------------------
 

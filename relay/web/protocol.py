@@ -260,6 +260,8 @@ class RelayProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.transport.set_protocol(to)
+        if self.flow.write_paused:  # earlier answers wait to be taken, and the transport does not say so twice
+            to.pause_writing()
         self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # they hold this object, and it them
 
     # -- the request ----------------------------------------------------------
