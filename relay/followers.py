@@ -29,7 +29,7 @@ REST_SECONDS_MIN, REST_SECONDS_MAX = 0.002, 0.025  # between two rounds of writi
 class Follower:
     """One reader: in its circle, or on its way there."""
 
-    __slots__ = ("_drained", "_followers", "_kept", "_overrun", "_stuck", "_task", "circle", "out", "reached")
+    __slots__ = ("_drained", "_followers", "_kept", "_left", "_overrun", "_stuck", "_task", "circle", "out", "reached")
 
     def __init__(self, followers: Followers, circle: Circle, out: Out) -> None:
         self.circle = circle
@@ -38,6 +38,7 @@ class Follower:
         self._followers = followers
         self._kept: list[tuple[int, bytes]] | None = None  # came in while it read history
         self._overrun = False  # more came in than was kept: the store has it
+        self._left = False  # nothing more is written to it
         self._drained: asyncio.Event | None = None  # while it does not take what was written
         self._stuck: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -46,7 +47,7 @@ class Follower:
 
     def pause(self) -> None:
         """It does not take any more for now."""
-        if self._drained is not None:
+        if self._left or self._drained is not None:
             return
         self._drained = asyncio.Event()
         self._stuck = asyncio.get_running_loop().call_later(FOLLOWER_STUCK_SECONDS, self._cut)
@@ -64,7 +65,9 @@ class Follower:
             self.start()
 
     def leave(self) -> None:
-        """Nothing more is written to it."""
+        """Nothing more is written to it, also where it reads again before its connection ends."""
+        self._left = True
+        self._drained = None
         self._relax()
         if self._task is not None:
             self._task.cancel()
@@ -125,7 +128,7 @@ class Follower:
 
     def join_when_due(self) -> None:
         """What it has read from the store may not have been made known to the others yet: it joins when it has."""
-        if self._task is not None or self._drained is not None:
+        if self._left or self._task is not None or self._drained is not None:
             return
         if self._followers.published < self.reached:
             self._followers.wait_for(self)

@@ -383,6 +383,34 @@ async def test_a_stuck_reader_is_cut(feed, monkeypatch):
     assert (4203, [], None, ["1"]) == (stuck.code, stuck.heard, slow.code, slow.heard)
 
 
+async def test_who_was_cut_and_reads_again_hears_nothing_more(feed):
+    """No entry comes after the goodbye; what it missed is there when it comes back."""
+    ear = feed.follow(Ear())
+    ear.follower.pause()
+    feed.say(3)
+    ear.finish(4203)
+    for again in (ear.follower.resume, ear.follower.pause, ear.follower.resume):
+        again()
+        feed.say(3)
+        await turns(3)
+        assert ([], []) == (ear.heard, feed.followers._everybody())
+
+
+@pytest.mark.parametrize("step", range(12))
+async def test_an_end_on_the_way_into_the_circle_is_an_end(feed, step):
+    """In whatever turn of the loop it is sent away, nothing comes after it, while others hear on."""
+    feed.say(3)
+    ear, other = feed.follow(Ear(), after=feed.cursor(0)), feed.follow(Ear())
+    for _ in range(step):
+        await asyncio.sleep(0)
+    ear.finish(4301)
+    heard = ear.heard
+    await settle()
+    feed.say()
+    await settle()
+    assert (heard, ["4"], {other.follower}) == (ear.heard, other.heard, other.follower.circle.members)
+
+
 async def test_more_than_is_kept_meanwhile_comes_from_the_store(feed):
     """Memory for one reader has an end; what it hears has no hole."""
     feed.store.turns = 3
