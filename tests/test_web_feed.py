@@ -544,6 +544,40 @@ async def test_a_feed_is_read_on_a_connection_of_its_own(relay):
     assert 405 == (await relay.platform.http.post("/feed/coco")).status_code
 
 
+async def test_a_request_behind_a_refused_feed_is_answered_too(relay, caplog):
+    """Each its own answer, in order, and the log has nothing to tell."""
+    reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))
+    asks = ["/feed/coco?ticket=none", "/healthz", "/feed?ticket=none", "/nowhere"]
+    writer.write("".join(f"GET {ask} HTTP/1.1\r\nHost: relay\r\n\r\n" for ask in asks).encode())
+    async with asyncio.timeout(5):
+        assert [401, 200, 400, 404] == [await status_of(reader) for _ in asks]
+        writer.write(f"GET {asks[0]} HTTP/1.1\r\nHost: relay\r\n\r\n".encode())
+        assert 401 == await status_of(reader)
+    assert [] == [record for record in caplog.records if record.levelname != "INFO"]
+    writer.close()
+
+
+async def status_of(reader):
+    """Of the next answer, read to its end."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    await reader.readexactly(int(head.partition("content-length: ")[2].split()[0]))
+    return int(head.split()[1])
+
+
+async def test_a_request_behind_a_feed_is_not_answered(relay, platform, caplog):
+    """The stream says that it is the connection's last answer; its reader's end is noticed all the same."""
+    reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))
+    ask = RAW[read_sse].format(path="/feed/coco", key=KEY) + "GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n"
+    writer.write(ask.encode())
+    async with asyncio.timeout(5):
+        assert b"Connection: close" in await reader.readuntil(b"\r\n\r\n")
+        await tips(platform, "t1")
+        assert b"HTTP/1.1" not in await reader.readuntil(b"t1")
+    writer.close()
+    await eventually(lambda: not len(relay.wiring.followers), "the reader's end")
+    assert [] == [record for record in caplog.records if record.levelname != "INFO"]
+
+
 async def test_an_upgrade_that_is_none_is_refused(relay):
     """With what it lacks."""
     reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))

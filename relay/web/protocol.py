@@ -137,8 +137,9 @@ class RelayProtocol(HttpToolsProtocol):
             elif method == b"GET" and self.url.startswith(b"/feed"):
                 path, query = self._target()
                 if is_feed(path):
-                    self.cycle = Exchange(parser.should_keep_alive(), None)  # type: ignore[assignment]
-                    self._begin(self._open_feed_stream(path, query, self._all_headers()))
+                    exchange: Any = Exchange(parser.should_keep_alive(), None)
+                    self.cycle = exchange
+                    self._begin(self._open_feed_stream(exchange, path, query, self._all_headers()))
                     return
         super().on_headers_complete()
 
@@ -185,8 +186,7 @@ class RelayProtocol(HttpToolsProtocol):
             log.error("request failed", exc_info=told)
             self._reply(exchange, 500, b"Internal Server Error", b"text/plain")
 
-    async def _open_feed_stream(self, path: str, query: str, headers: Mapping[str, str]) -> None:
-        exchange: Any = self.cycle
+    async def _open_feed_stream(self, exchange: Exchange, path: str, query: str, headers: Mapping[str, str]) -> None:
         try:
             wish = await feed.read_wish(self._relay, feed.model_of(path), query, headers)
         except Refusal as refusal:
@@ -260,6 +260,8 @@ class RelayProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         self._unset_keepalive_if_required()
         self.transport.set_protocol(to)
+        self.pipeline.clear()  # what was asked behind it is not answered: the connection ends with the stream
+        self.flow.resume_reading()
         if self.flow.write_paused:  # earlier answers wait to be taken, and the transport does not say so twice
             to.pause_writing()
         self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # they hold this object, and it them
