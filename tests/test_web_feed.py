@@ -557,6 +557,26 @@ async def test_a_request_behind_a_refused_feed_is_answered_too(relay, caplog):
     writer.close()
 
 
+async def test_a_body_that_comes_with_a_refused_feed_is_not_kept(relay, monkeypatch):
+    """A reader's request has nothing to say behind its head, however long it goes on."""
+    kept = []
+    plain = RelayProtocol.on_body
+
+    def on_body(self, body):
+        plain(self, body)
+        kept.append(len(self.cycle.body))
+
+    monkeypatch.setattr(RelayProtocol, "on_body", on_body)
+    reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))
+    size = 1_000_000
+    writer.write(f"GET /feed?ticket=none HTTP/1.1\r\nHost: relay\r\nContent-Length: {size}\r\n\r\n".encode())
+    writer.write(b"x" * size + b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")
+    async with asyncio.timeout(5):
+        assert [401, 200] == [await status_of(reader), await status_of(reader)]
+    assert {0} == set(kept)
+    writer.close()
+
+
 async def status_of(reader):
     """Of the next answer, read to its end."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()

@@ -138,6 +138,7 @@ class RelayProtocol(HttpToolsProtocol):
                 path, query = self._target()
                 if is_feed(path):
                     exchange: Any = Exchange(parser.should_keep_alive(), None)
+                    exchange.more_body = False  # what comes behind the head is not kept
                     self.cycle = exchange
                     self._begin(self._open_feed_stream(exchange, path, query, self._all_headers()))
                     return
