@@ -544,6 +544,18 @@ async def test_a_feed_is_read_on_a_connection_of_its_own(relay):
     assert 405 == (await relay.platform.http.post("/feed/coco")).status_code
 
 
+async def test_requests_behind_each_other_end_with_their_connection(unread):
+    """The first waits until its answer is taken, the others for the first: none writes to who has left."""
+    _, writer, transport = unread
+    protocol, written = transport.get_protocol(), []
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n" * 3)
+    await eventually(lambda: 2 == len(protocol.pipeline), "the requests")
+    transport.write = written.append
+    writer.transport.abort()
+    await eventually(lambda: not protocol.tasks, "the end")
+    assert [] == written
+
+
 async def test_a_request_behind_a_refused_feed_is_answered_too(relay, caplog):
     """Each its own answer, in order, and the log has nothing to tell."""
     reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))

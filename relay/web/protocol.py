@@ -68,6 +68,7 @@ class RelayProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._relay = relay
         self._reading: asyncio.Task[None] | None = None  # of a reader's wish
+        self._answered: Any = None  # the request that is on the plain way, or was the last there
         self._between = True  # two requests: the parser waits for the first byte of one
         self._came = b""  # what the parser is being fed, where a request begins with it
         self._idle_since = 0.0  # of the event loop's clock
@@ -196,6 +197,16 @@ class RelayProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._hand_over(EventStream(self._relay, self.transport, wish))
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answered is not None:  # uvicorn tells the newest request only, which may wait behind this one
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+        super().connection_lost(exc)
+
     # -- one exchange ----------------------------------------------------------
 
     def _refuse(self, exchange: Exchange, refusal: Refusal, more: bytes = b"") -> None:
@@ -265,6 +276,7 @@ class RelayProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.flow.write_paused:  # earlier answers wait to be taken, and the transport does not say so twice
             to.pause_writing()
+        self._answered = None
         self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # they hold this object, and it them
 
     # -- the request ----------------------------------------------------------
