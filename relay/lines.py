@@ -6,19 +6,19 @@ receipts they moved, for the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
 from relay.evidence import Finding, Watch
-from relay.proofs import ACKS, ANSWERS, was_replayed
+from relay.proofs import ACKS, ANSWERS, ran, was_replayed
 from relay.settings import (
     ASK_AGAIN_SECONDS,
     CLOCKS_APART_SECONDS,
     NO_REACTION_WATCH_SECONDS,
-    REACTION_SECONDS_MAX,
     SENT_GRACE_SECONDS,
+    SETTLE_SECONDS,
     SILENCE_SECONDS,
 )
 from relay.tips import LIFE, WATCHED, Receipt, Status, extend, move, note
@@ -175,14 +175,24 @@ class Line:
     # -- what only time decides ----------------------------------------------------------
 
     def tick(
-        self, at: float, *, held: bool, grace: float, busy_until: float, settle: float, spoke_at: float = 0.0
+        self,
+        at: float,
+        *,
+        held: bool,
+        grace: float,
+        busy_until: float,
+        settle: float = SETTLE_SECONDS,
+        spoke_at: float = 0.0,
+        unwritten: Container[str] = (),
     ) -> Moved:
-        """Deadlines that have passed. `busy_until`: until when the vendor's queue explained a missing reaction."""
+        """Deadlines that have passed. `busy_until`: until when the vendor's queue explained a missing reaction.
+        `unwritten`: tips whose frame waits for the disk, so that no page can speak of them yet."""
         moved: Moved = []
         if not held:
             late = [one for one in self.waiting.values() if one.expires_at <= at]
             moved += [self._move(one, Status.EXPIRED, at, "its time ran out before it could be played") for one in late]
         silent = [one for one in self.sent.values() if one.expires_at + SENT_GRACE_SECONDS <= at]
+        silent = [one for one in silent if one.tip.id not in unwritten]
         moved += self.doubt(silent, at, "its time is over and the page it was sent to has not spoken of it")
         moved += self.found(self.watch.tick(at, settle), at)
         for receipt in list(self.called.values()):
@@ -287,9 +297,3 @@ class Line:
 def sent_to(generation: int, at: float) -> tuple[Status, float, str, dict[str, Any]]:
     """The step that gives a tip to a page."""
     return Status.SENT, at, "given to the page", {"generation": generation}
-
-
-def ran(receipt: Receipt) -> float:
-    """How long the vendor said the reaction takes, in seconds."""
-    seconds = (receipt.timeline[-1].evidence or {}).get("seconds")
-    return min(float(seconds), REACTION_SECONDS_MAX) if isinstance(seconds, int | float) else 0.0

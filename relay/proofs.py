@@ -1,7 +1,9 @@
-"""Proofs: what a page's words about a tip lead to, and the sentences for the timeline (docs/protocol.md)."""
+"""Proofs: what a page's words about a tip lead to, with the sentences for the timeline, and what a timeline proves
+(docs/protocol.md)."""
 
 from __future__ import annotations
 
+from relay.settings import REACTION_SECONDS_MAX
 from relay.tips import Receipt, Status
 
 TURNED_AWAY = frozenset({"not_ready", "stale"})  # acknowledgements that put a tip back into the line
@@ -26,3 +28,9 @@ ACKS: dict[str, tuple[Status, str]] = {
 def was_replayed(receipt: Receipt) -> bool:
     """Somebody's word, or the setting's, has put it back into the line."""
     return any(step.evidence is not None and step.evidence.get("word") == "replay" for step in receipt.timeline)
+
+
+def ran(receipt: Receipt) -> float:
+    """How long the vendor said the reaction takes, in seconds."""
+    seconds = (receipt.timeline[-1].evidence or {}).get("seconds")
+    return min(float(seconds), REACTION_SECONDS_MAX) if isinstance(seconds, int | float) else 0.0

@@ -252,7 +252,7 @@ class Room:
         if seat is not None and seat.turned_at is not None and seat.turned_at + TURNED_AWAY_SECONDS <= at:
             seat.ready, seat.why, seat.turned_at = True, None, None
         moved = self.line.tick(
-            at, held=held, grace=grace, busy_until=self.busy_until, spoke_at=self.spoke_at, settle=SETTLE_SECONDS
+            at, held=held, grace=grace, busy_until=self.busy_until, spoke_at=self.spoke_at, unwritten=self.unwritten
         )
         if self.seat is None and self.left_at is not None and self.left_at + grace <= at:
             moved += self.line.found(self.line.watch.end(self.left_at, "the page left"), at)

@@ -382,6 +382,20 @@ async def test_a_page_is_not_asked_about_a_tip_whose_frame_is_not_written(house)
     assert (["t1"], [["t1"]]) == (page.socket.tips, [frame["tips"] for frame in page.socket.of("ask")])
 
 
+async def test_a_tip_whose_frame_is_not_written_is_no_doubt(house):
+    """However long the disk takes: nobody can have played it, and its page says so when it comes."""
+    await house.tip("t1", expires_in=3.0)
+    page = await house.page(ready=False)
+    house.store.slow = True
+    await page.ready()
+    await house.tick(3 + SENT_GRACE_SECONDS)
+    house.store.slow = False
+    house.store.let_go()
+    await settle()
+    await page.ack("t1", "stale", run=1)
+    assert ["accepted", "sent", "accepted", "expired"] == steps(await house.desk.receipt("t1"))
+
+
 async def test_an_older_pages_late_answer_takes_nothing_from_the_newer_one(house):
     """Its "unseen" is from before the newer page was given the tip."""
     page = await house.page()
