@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from weakref import WeakValueDictionary
 
 import structlog
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 NOTHING = Change()
 
 
-class Rooms:
+class Rooms(ABC):
     def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
         self.store = store
         self.settings = settings
@@ -71,9 +72,9 @@ class Rooms:
             self.commit(room, change)
         return room
 
+    @abstractmethod
     def commit(self, room: Room, change: Change) -> None:
-        """Have a change kept, then move. Who wants to wait for it asks for `committed`."""
-        raise NotImplementedError
+        """Have a change kept, then move: what the hub is for."""
 
     async def bring_back(self, interval: float = 1.0) -> None:
         """Make the rooms that time has something to decide in although nobody asks for their model: with open tips when
