@@ -55,7 +55,7 @@ class Hub(Rooms):
             outcome = frame.was or "played"
         error = None if frame.error is None else frame.error[:200]
         change = room.acknowledge(frame.id, outcome, self.clock.now(), seat.generation, error, frame.run)
-        if outcome == "stale" and frame.id in room.line.waiting and room.seat is seat:
+        if outcome == "stale" and change.moved and change.moved[-1].status is Status.ACCEPTED and room.seat is seat:
             seat.socket.close(Close.CLOCKS_APART, "by the relay's clock that tip has time left: measure it again")
         self._apply(room, change)
         if not room.line.sent and room.id in self.spoken:

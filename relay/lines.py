@@ -103,7 +103,8 @@ class Line:
             return []
         if status is Status.FAILED and receipt.status is Status.SENT and given > generation:
             return []  # somebody said "replay", and a newer page has it now: that one's word counts
-        moved = self._prove(receipt, status, at, why if error is None else f"{why}: {error}", evidence)
+        why = f"{why}: {error}" if status is Status.FAILED and error is not None else why
+        moved = self._prove(receipt, status, at, why, evidence)
         if outcome == "stale" and moved and moved[-1].status is Status.ACCEPTED and not self._may_wait(receipt, at):
             moved.append(self._move(moved[-1], Status.EXPIRED, at, "its time ran out on the way to the page"))
         return moved

@@ -150,7 +150,7 @@ class Room:
         if outcome in TURNED_AWAY and run is not None and run != written_in:
             return Change()  # it turned away an earlier frame of this tip, which has been sent again since
         moved = self.line.acknowledge(tip, outcome, at, generation, error)
-        turned_away = outcome == "not_ready" or (outcome == "stale" and tip in self.line.waiting)
+        turned_away = outcome == "not_ready" or (outcome == "stale" and moved and moved[-1].status is Status.ACCEPTED)
         if turned_away and seat is not None and run in (None, seat.run):
             # The shim turns away everything of this run, so that no later tip overtakes.
             seat.turn_away(at, held=self.record.held)

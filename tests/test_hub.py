@@ -619,6 +619,15 @@ async def test_a_page_whose_clock_was_set_measures_it_again(house):
     assert ["t1", "t2"] == page.socket.tips
 
 
+async def test_a_word_about_an_earlier_frame_says_nothing_of_the_clocks(house):
+    """The tip has come back into the line since: the page stays."""
+    page = await house.page()
+    await house.tip("t1")
+    await page.ack("t1", "not_ready", run=1)
+    await page.ack("t1", "stale", run=1)
+    assert ([], "accepted") == (page.socket.closed, await house.status("t1"))
+
+
 async def test_a_page_that_was_replaced_while_it_was_away_stays_away(house):
     """A laptop that wakes up takes nothing from the phone. Where the phone has gone, it is welcome."""
     await (await house.page(load="laptop")).leave()

@@ -147,6 +147,11 @@ def test_a_failure_says_why():
     assert "toy is asleep" in last_step(moved[-1]).why
 
 
+def test_a_tip_that_was_played_did_not_fail():
+    """Whatever else its acknowledgement carries."""
+    assert "boom" not in last_step(one(Status.SENT).acknowledge("t1", "played", T0, 1, "boom")[-1]).why
+
+
 def test_a_late_ack_of_an_older_page_still_counts():
     """Commands are fenced, evidence is not (rule 4)."""
     line = one(Status.UNCERTAIN, generation=1)
